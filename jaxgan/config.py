@@ -1,0 +1,264 @@
+"""The whole tree of options: defaults, command-line overrides, validation, JSON. Imports no jax.
+
+A config file is trusted Python with `get_config(arg="")` returning `default()` with its differences. Sections that
+choose a part (`generator`, `loss` …) hold `name` and the arguments of that part; which arguments exist is checked
+when the part is built, by the part's own signature.
+"""
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxgan.catalogue import suggest
+from jaxgan.errors import InputError
+
+PARTS = ("data", "latent", "generator", "discriminator", "loss")  # one part each: a name, or {name, arguments}
+GROUPS = ("regularizers", "conditioning", "augmentation", "optimizers")  # any number of parts, under names of choice
+PARALLEL = ("jit", "pmap")
+
+
+def default() -> ConfigDict:
+    """Every top-level option with its default. Durations are in thousands of real images, cadences in steps (0: never)."""
+    config = ConfigDict({
+        "seed": 0,
+        "total_kimg": 100.0,       # real images shown to the discriminator, in thousands
+        "batch_size": 64,          # over all devices
+        "num_critic": 1,           # discriminator updates a generator update, each on its own batch
+        "data": {"name": "digits"},
+        "latent": {"name": "normal", "dim": 64},
+        "generator": {"name": "dcgan"},
+        "discriminator": {"name": "dcgan"},
+        "loss": {"name": "non_saturating"},
+        "regularizers": {},        # a name of yours -> {name, every, arguments}; every > 1 is lazy regularization
+        "conditioning": {},
+        "augmentation": {},
+        "optimizers": {
+            "generator": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999},
+            "discriminator": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999},
+        },
+        "average": {"half_life_kimg": 10.0, "rampup": 0.05},  # of the generator's weights; half_life_kimg 0: none
+        "parallel": "jit",         # "jit": one program over a mesh; "pmap": per-device BatchNorm statistics
+        "steps_per_call": 10,      # steps fused into one compiled call; cadences are best multiples of it
+        "log_every": 100,
+        "sample_every": 500,
+        "checkpoint_every": 1000,
+        "evaluate_every": 0,
+        "metrics": (),             # the first one decides which checkpoint is the best
+    }, type_safe=False)
+    return config.lock()
+
+
+def data_argument(argument: str) -> dict[str, Any]:
+    """The `data` section a config's argument names: digits, mnist, cifar10, folder:PATH, npz:PATH or tfds:NAME."""
+    name, _, value = argument.partition(":")
+    if name in ("mnist", "cifar10") and not value:
+        return {"name": "tfds", "dataset": name}
+    if name == "digits" and not value:
+        return {"name": "digits"}
+    keys = {"folder": "path", "npz": "path", "tfds": "dataset"}
+    if name in keys and value:
+        return {"name": name, keys[name]: value}
+    if name in keys:
+        raise InputError(f"Data {argument!r} lacks its {keys[name]}: write {name}:{keys[name].upper()}.")
+    raise InputError(f"There is no data called {argument!r}. "
+                     + suggest(name, ["digits", "mnist", "cifar10", "folder:PATH", "npz:PATH", "tfds:NAME"], "Data"))
+
+
+def load(location: str, overrides: Sequence[str] = ()) -> ConfigDict:
+    """Reads `FILE[:ARGUMENT]`, applies overrides of the form `key.key=value`, validates."""
+    path, _, argument = location.partition(":")
+    config = _get_config(Path(path), argument)
+    for text in overrides:
+        override(config, text)
+    validate(config)
+    return config
+
+
+def run_name(location: str, config: Mapping[str, Any]) -> str:
+    """`configs/dcgan.py:folder:my/cats` -> `dcgan-folder-my-cats`; without an argument, the name of the config's data."""
+    path, _, argument = location.partition(":")
+    data = config["data"] if isinstance(config["data"], str) else config["data"]["name"]
+    return "-".join([Path(path).stem, *re.findall(r"\w+", argument or data)])
+
+
+def _get_config(path: Path, argument: str) -> ConfigDict:
+    if not path.is_file():
+        beside = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise InputError(f"There is no config file {str(path)!r}. " + (suggest(str(path), beside, "There") if beside else
+                         "Give a Python file with a get_config function, such as --config=configs/dcgan.py."))
+    spec = importlib.util.spec_from_file_location(f"jaxgan_config_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"The config file {str(path)!r} is not a Python file (.py).")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise InputError(f"The config file {str(path)!r} has no function get_config(arg).")
+        config = module.get_config(argument) if argument else module.get_config()
+    except InputError:
+        raise
+    except Exception as error:  # whatever a config file raises, the person wants the place and the reason
+        raise InputError(f"The config file {str(path)!r} failed: {type(error).__name__}: {_one_line(error)}") from error
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"get_config in {str(path)!r} must return a ConfigDict, such as jaxgan.config.default().")
+    return config
+
+
+def override(config: ConfigDict, text: str) -> None:
+    """Sets one key, in place, from `a.b=value`. Values are Python literals; anything else is taken as a string."""
+    key, separator, raw = text.partition("=")
+    if not separator:
+        raise InputError(f"--config.{key} needs a value: --config.{key}=VALUE.")
+    *parents, last = key.split(".")
+    node = config
+    for depth, name in enumerate(parents):
+        if isinstance(node, ConfigDict) and name in node and isinstance(node[name], str) and parents[0] in PARTS + GROUPS:
+            with node.unlocked():
+                node[name] = ConfigDict({"name": node[name]}, type_safe=False)  # "hinge" becomes {name: "hinge"}
+        if not isinstance(node, ConfigDict) or name not in node or not isinstance(node[name], ConfigDict):
+            options = list(node) if isinstance(node, ConfigDict) else []
+            where = ".".join(["config", *parents[:depth + 1]])
+            raise InputError(f"There is no section {where}. " + (suggest(name, options) if options else ""))
+        node = node[name]
+    if last not in node and key.split(".")[0] not in PARTS + GROUPS:
+        raise InputError(f"There is no option config.{key}. {suggest(last, node)}")
+    value = _parse(raw)
+    with node.unlocked():
+        node[last] = ConfigDict(value, type_safe=False) if isinstance(value, dict) else value
+
+
+def _parse(raw: str) -> Any:
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if raw.lower() in words:
+        return words[raw.lower()]
+    try:
+        return ast.literal_eval(raw)
+    except (ValueError, SyntaxError):
+        return raw
+
+
+def validate(config: Mapping[str, Any]) -> None:
+    """Checks keys, types and ranges against `default()`; converts whole numbers where a float is meant, in place."""
+    reference = default()
+    for key in config:
+        if key not in reference:
+            raise InputError(f"There is no option config.{key}. {suggest(key, reference)}")
+    for key in reference:
+        if key not in config:
+            raise InputError(f"config.{key} is missing: start from jaxgan.config.default().")
+        if key in PARTS:
+            _check_part(config[key], key)
+        elif key in GROUPS:
+            _check_group(config[key], key)
+        else:
+            _check(config, reference, key)
+    _check_ranges(config)
+
+
+def _check(config, reference, key: str, path: str = "config") -> None:
+    value, expected = config[key], reference[key]
+    name = f"{path}.{key}"
+    if isinstance(expected, ConfigDict):
+        if not isinstance(value, Mapping | ConfigDict):
+            raise InputError(f"{name} must be a section with {', '.join(expected)}; got {value!r}.")
+        for inner in value:
+            if inner not in expected:
+                raise InputError(f"There is no option {name}.{inner}. {suggest(inner, expected)}")
+            _check(value, expected, inner, name)
+    elif isinstance(expected, float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{name} must be a number; got {value!r}.")
+        with config.unlocked():
+            config[key] = float(value)
+    elif isinstance(expected, tuple):
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise InputError(f"{name} must be a list of parts, such as ('fd_pixels',); got {value!r}.")
+    elif type(value) is not type(expected):
+        kind = {int: "a whole number", str: "a string", bool: "true or false"}[type(expected)]
+        raise InputError(f"{name} must be {kind}; got {value!r}.")
+
+
+def _check_part(value: Any, key: str) -> None:
+    named = isinstance(value, str) or (isinstance(value, Mapping | ConfigDict) and "name" in value
+                                       and isinstance(value["name"], str))
+    if not named:
+        raise InputError(f"config.{key} must name a part: a string, or a section with `name`; got {_plain(value)!r}.")
+
+
+def _check_group(value: Any, key: str) -> None:
+    if not isinstance(value, Mapping | ConfigDict):
+        raise InputError(f"config.{key} must be a section of named parts; got {value!r}.")
+    for name in value:
+        _check_part(value[name], f"{key}.{name}")
+        every = value[name]["every"] if not isinstance(value[name], str) and "every" in value[name] else 1
+        if type(every) is not int or every < 1:
+            raise InputError(f"config.{key}.{name}.every must be a whole number of steps from 1; got {every!r}.")
+
+
+def _check_ranges(config: Mapping[str, Any]) -> None:
+    for key in ("batch_size", "num_critic", "steps_per_call"):
+        if config[key] < 1:
+            raise InputError(f"config.{key} must be at least 1; got {config[key]}.")
+    for key in ("seed", "log_every", "sample_every", "checkpoint_every", "evaluate_every"):
+        if config[key] < 0:
+            raise InputError(f"config.{key} must not be negative; got {config[key]}.")
+    if config["seed"] >= 2**32:
+        raise InputError(f"config.seed must be below 2**32; got {config['seed']}.")
+    if not config["total_kimg"] > 0:
+        raise InputError(f"config.total_kimg must be above 0; got {config['total_kimg']}.")
+    if min(config["average"].values()) < 0:
+        raise InputError("config.average holds durations: none may be negative.")
+    if config["parallel"] not in PARALLEL:
+        raise InputError(f"config.parallel: there is no {config['parallel']!r}. {suggest(config['parallel'], PARALLEL)}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ConfigDict | Mapping):
+        return {str(key): _plain(value[key]) for key in value}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def to_json(config: Mapping[str, Any]) -> str:
+    """Stable text: sorted keys, tuples as lists."""
+    return json.dumps(_plain(config), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str, path: Path) -> ConfigDict:
+    """The config of a run folder. `path` is for the message."""
+    try:
+        config = ConfigDict(json.loads(text), type_safe=False)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not a jaxgan config: {_one_line(error)}") from error
+    validate(config)
+    return config.lock()
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Lines `key: old -> new` for every option in which two configs differ."""
+    flat_old, flat_new = _flatten(_plain(old)), _flatten(_plain(new))
+    missing = "(not set)"
+    return [f"{key}: {flat_old.get(key, missing)!r} -> {flat_new.get(key, missing)!r}"
+            for key in sorted(flat_old.keys() | flat_new.keys())
+            if flat_old.get(key, missing) != flat_new.get(key, missing)]
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,52 @@
+"""Types and small records shared by every room."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import struct
+
+Array = jax.Array
+PyTree = Any
+
+
+@struct.dataclass
+class DiscriminatorOutput:
+    """What a discriminator says of a batch.
+
+    logit: [B], unbounded; positive leans real. features: [B, F], the activations the last layer reads.
+    extra: further named heads, read by the conditioning parts that asked for them.
+    """
+
+    logit: Array
+    features: Array | None = None
+    extra: dict[str, Array] = struct.field(default_factory=dict)
+
+
+class View(NamedTuple):
+    """What a regularizer or conditioning objective may look at during one update of one player.
+
+    `generator(z, label) -> image` and `discriminator(image, label) -> DiscriminatorOutput` run in training mode with the
+    parameters being differentiated, the augmentation inside `discriminator`; statistics they would update are dropped.
+    Images are float32 [B, H, W, C] in [-1, 1] and not augmented. `fake` carries gradient only in the generator's update.
+    `real_output` is None where the objective has not looked at real images.
+    """
+
+    generator: Callable[[Array, Array | None], Array]
+    discriminator: Callable[[Array, Array | None], DiscriminatorOutput]
+    params: PyTree
+    real: Array
+    fake: Array
+    label: Array | None
+    z: Array
+    real_output: DiscriminatorOutput | None
+    fake_output: DiscriminatorOutput
+    key: Array
+    step: Array
+
+
+class Prior(NamedTuple):
+    """What the generator's input is drawn from. sample(key, shape) -> float32 [*shape, dim]; shape () draws one latent."""
+
+    dim: int
+    sample: Callable[[Array, tuple[int, ...]], Array]
