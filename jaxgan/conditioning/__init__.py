@@ -1,0 +1,7 @@
+"""Label-side objectives of the discriminator and the generator: parts with a regularizer's contract."""
+
+from collections.abc import Callable
+
+from jaxgan.regularizers.base import Regularizer
+
+CONDITIONING: dict[str, Callable[..., Regularizer]] = {}

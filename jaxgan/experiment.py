@@ -1,0 +1,154 @@
+"""From a config to the parts of a run, ready to go."""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import catalogue, keys
+from jaxgan.augmentation import AUGMENTATIONS
+from jaxgan.conditioning import CONDITIONING
+from jaxgan.data import Info
+from jaxgan.latents import PRIORS
+from jaxgan.latents.sampling import Sampler, draw_labels
+from jaxgan.losses import LOSSES
+from jaxgan.metrics import METRICS, Metric
+from jaxgan.models import FAMILIES
+from jaxgan.regularizers import REGULARIZERS
+from jaxgan.training import averages, optimizers, parallel, update
+from jaxgan.training.objectives import Parts, Term, build_phases
+from jaxgan.training.state import TrainState
+from jaxgan.typing import Array, PyTree
+
+PLAYERS = ("generator", "discriminator")
+INIT_BATCH = 64  # latents and images that networks are initialised on; BatchNorm takes its first statistics from them
+
+
+class Experiment:
+    """One config on one kind of data. Raises InputError where they do not fit together.
+
+    `config` is validated; `info` says what the data are. Building it runs nothing on a device.
+    """
+
+    def __init__(self, config: Mapping[str, Any], info: Info, devices=None):
+        self.config, self.info = config, info
+        self.parallel = parallel.build(config["parallel"], config["batch_size"], devices)
+        self.parts = build_parts(config, info)
+        self.method = build_method(config, self.parts, self.parallel.axis)
+        self.metrics = build_metrics(config, info)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps until `total_kimg` thousand real images have been shown."""
+        return math.ceil(self.config["total_kimg"] * 1000 / self.method.images_per_step)
+
+    @functools.cached_property
+    def sampler(self) -> Sampler:
+        """Makes images by seed, on all devices."""
+        return Sampler(self.parts.networks["generator"], self.parts.prior, self.parallel.mesh)
+
+    def _initial_state(self) -> TrainState:
+        return update.initial_state(self.method, {name: functools.partial(self._init_network, name) for name in PLAYERS},
+                                    self.config["seed"])
+
+    def _init_network(self, name: str, key: Array) -> PyTree:
+        label = None
+        if self.info.num_classes:
+            label = (jnp.zeros(INIT_BATCH, jnp.int32) if self.info.label_kind == "class"
+                     else jnp.zeros((INIT_BATCH, self.info.num_classes), jnp.float32))
+        draw = keys.stream(key, "input")
+        example = (self.parts.prior.sample(draw, (INIT_BATCH,)) if name == "generator"
+                   else jax.random.uniform(draw, (INIT_BATCH, *self.info.shape), minval=-1.0))
+        rngs = {stream: keys.stream(key, stream) for stream in ("params", "dropout", "noise")}
+        return self.parts.networks[name].init(rngs, example, label, train=True)
+
+    def initial_state(self) -> TrainState:
+        """The state of step 0, on the devices."""
+        return self.parallel.initialize(self._initial_state)
+
+    def abstract_state(self) -> TrainState:
+        """Shapes and dtypes of a state as one device holds it, placed on the mesh: what a checkpoint is read into."""
+        replicated = jax.sharding.NamedSharding(self.parallel.mesh, jax.sharding.PartitionSpec())
+        def leaf(aval):
+            return jax.ShapeDtypeStruct(aval.shape, aval.dtype, sharding=replicated)
+        return jax.tree.map(leaf, jax.eval_shape(self._initial_state))
+
+    def weights(self, state: TrainState, raw: bool = False) -> PyTree:
+        """The generator's weights to sample with: the average, or (raw, or where none is kept) those of the last step."""
+        if raw or not state.averages:
+            return update.weights(state.players)
+        return next(iter(state.averages.values()))
+
+    def generate(self, weights: PyTree, seeds, labels: np.ndarray | None = None) -> np.ndarray:
+        """float32 [N, H, W, C], in [-1, 1] for images. Without labels a class is drawn for each seed as the data has them."""
+        if self.info.num_classes and labels is None:
+            labels = self.draw_labels(seeds)
+        return self.sampler(weights, seeds, labels)
+
+    def draw_labels(self, seeds) -> np.ndarray:
+        """Labels for seeds, with the frequencies of the data; label vectors are taken from the data's own."""
+        if self.info.label_kind == "class":
+            return draw_labels(seeds, self.info.label_frequencies)
+        rows = np.asarray(self.info.label_examples, np.float32)
+        return rows[draw_labels(seeds, [1 / len(rows)] * len(rows))]
+
+
+def build_parts(config: Mapping[str, Any], info: Info) -> Parts:
+    """Every part the config names, from the catalogues."""
+    return Parts(
+        networks={name: build_network(config, name, info) for name in PLAYERS},
+        loss=catalogue.build(LOSSES, config["loss"], "loss"),
+        prior=catalogue.build(PRIORS, config["latent"], "latent"),
+        terms=build_terms(config, "regularizers", REGULARIZERS) | build_terms(config, "conditioning", CONDITIONING),
+        augmentations={name: catalogue.build(AUGMENTATIONS, spec, f"augmentation.{name}", info=info)
+                       for name, spec in config["augmentation"].items()},
+    )
+
+
+def build_network(config: Mapping[str, Any], player: str, info: Info):
+    """The network of one player. A name from outside jaxgan gives the class itself, one of ours the family it is in."""
+    name, arguments = catalogue.split_spec(config[player], player)
+    found = catalogue.find(FAMILIES, name, player)
+    module = getattr(found, player.capitalize(), found)
+    return catalogue.call(module, arguments, player, image_shape=info.shape, num_classes=info.num_classes)
+
+
+def build_terms(config: Mapping[str, Any], group: str, parts: Mapping[str, Any]) -> dict[str, Term]:
+    """The regularizers or the conditioning objectives of a config, each with its interval."""
+    terms = {}
+    for name, spec in config[group].items():
+        key = f"{group}.{name}"
+        part_name, arguments = catalogue.split_spec(spec, key)
+        every = arguments.pop("every", 1)
+        terms[name] = Term(catalogue.call(catalogue.find(parts, part_name, key), arguments, key), every)
+    return terms
+
+
+def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -> update.Method:
+    """Phases, optimizers and averages of the update."""
+    chosen = {}
+    for player in PLAYERS:
+        lazy = [term.every for term in parts.terms.values() if term.part.player == player and term.every > 1]
+        chosen[player] = optimizers.build(config["optimizers"][player], f"optimizers.{player}", lazy)
+    kept = {}
+    if config["average"]["half_life_kimg"]:
+        kept["ema"] = averages.exponential(**config["average"])
+    return update.Method(
+        phases=build_phases(parts, axis, config["num_critic"]),
+        optimizers=chosen,
+        averages=kept,
+        stateful={name: term.part for name, term in parts.terms.items()} | dict(parts.augmentations),
+        batch_size=config["batch_size"],
+        axis=axis,
+    )
+
+
+def build_metrics(config: Mapping[str, Any], info: Info) -> dict[str, Metric]:
+    """The metrics of evaluation during training, the one that ranks checkpoints first."""
+    specs = [catalogue.split_spec(spec, "metrics") for spec in config["metrics"]]
+    return {name: catalogue.call(catalogue.find(METRICS, name, "metrics"), arguments, f"metrics.{name}", info=info)
+            for name, arguments in specs}

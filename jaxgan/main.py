@@ -1,0 +1,42 @@
+"""Trains: `python -m jaxgan.main --config=configs/dcgan.py`. The same command resumes."""
+
+import sys
+from pathlib import Path
+
+from jaxgan import command
+from jaxgan import config as config_lib
+
+
+def parse(argv: list[str]):
+    """Arguments and config overrides."""
+    parser = command.Parser(prog="jaxgan.main", description=__doc__.split("\n")[0], allow_abbrev=False,
+                            epilog="Any option of the config is set as --config.KEY=VALUE, such as --config.batch_size=128.")
+    parser.add_argument("--config", required=True, metavar="FILE[:DATA]",
+                        help="a config file; DATA is digits, mnist, cifar10, folder:PATH, npz:PATH or tfds:NAME")
+    parser.add_argument("--workdir", type=Path, metavar="DIR", help="folder of the run (default: outputs/CONFIG-DATA)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    overrides, rest = command.split_overrides(argv)
+    return parser.parse_args(rest), overrides
+
+
+def main(argv: list[str]) -> int:
+    """Trains or resumes a run; returns the exit code."""
+    arguments, overrides = parse(argv)
+    config = config_lib.load(arguments.config, overrides)
+    workdir = arguments.workdir or Path("outputs") / config_lib.run_name(arguments.config, config)
+
+    # Only now: jax takes seconds to import, and a wrong option should be answered at once.
+    from jaxgan import compilation, training_run
+    from jaxgan.training.signals import Interrupted
+    compilation.enable_cache()
+    try:
+        report = training_run.train(config, workdir, quiet=arguments.quiet)
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return command.INTERRUPTED
+    print(report)
+    return command.DONE
+
+
+if __name__ == "__main__":
+    command.run(main)

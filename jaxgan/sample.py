@@ -1,0 +1,139 @@
+"""Images by seed from a run: `python -m jaxgan.sample --workdir=outputs/dcgan-digits --seeds=0-63 --output=grid.png`.
+
+Seed 37 gives the same bytes alone, among others, and on any number of devices.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from jaxgan import command
+from jaxgan.errors import InputError
+
+MAX_SEED = 2**32 - 1
+
+
+def parse(argv: list[str]):
+    """The command's arguments."""
+    parser = command.Parser(prog="jaxgan.sample", description=__doc__.split("\n")[0], allow_abbrev=False)
+    parser.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="a run that jaxgan.main wrote")
+    parser.add_argument("--seeds", default="0-63", help="such as 0-63 or 1,5,8-12 (default: 0-63)")
+    parser.add_argument("--output", required=True, type=Path, metavar="PATH",
+                        help="grid.png: one picture; images.npz: arrays images, seeds, labels; a folder: a PNG a seed")
+    parser.add_argument("--labels", help="classes to make, such as 3 or 0-9, repeated over the seeds "
+                                         "(default: drawn as often as in the data)")
+    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
+    parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    return parser.parse_args(argv)
+
+
+def numbers(text: str, option: str, limit: int) -> list[int]:
+    """`"1,5,8-12"` -> [1, 5, 8, 9, 10, 11, 12]. Raises InputError for what is not that, or above `limit`."""
+    found = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"{option}={text}: {part!r} is no number or range; write something like 0-63 or 1,5,8-12.")
+        low, high = int(first), int(last or first)
+        if high < low:
+            raise InputError(f"{option}={text}: the range {part} runs backwards; write {high}-{low}.")
+        if high > limit:
+            raise InputError(f"{option}={text}: {high} is too large; the largest is {limit}.")
+        if high - low >= 10_000_000:
+            raise InputError(f"{option}={text}: that is more than ten million; ask for fewer at a time.")
+        found += range(low, high + 1)
+    return found
+
+
+def main(argv: list[str]) -> int:
+    """Samples and writes; returns the exit code."""
+    arguments = parse(argv)
+    seeds = numbers(arguments.seeds, "--seeds", MAX_SEED)
+    output = arguments.output
+    check_output(output)
+
+    from jaxgan import compilation
+    from jaxgan.experiment import Experiment
+    from jaxgan.runs import RunFolder
+    from jaxgan.training.checkpoints import Checkpoints
+    folder = RunFolder(arguments.workdir)
+    config, info = folder.config(), folder.info()
+    labels = parse_labels(arguments.labels, info, len(seeds))
+    compilation.enable_cache()
+    experiment = Experiment(config, info)
+    checkpoints = Checkpoints(folder.checkpoints, read_only=True)
+    step = checkpoints.choose(arguments.checkpoint)
+    state = checkpoints.restore(step, experiment.abstract_state())
+    checkpoints.close()
+    if info.num_classes and labels is None:
+        labels = experiment.draw_labels(seeds)
+    made = experiment.generate(experiment.weights(state, arguments.raw), seeds, labels)
+    facts = {"run": str(folder.path), "step": step, "weights": "raw" if arguments.raw else "average"}
+    try:
+        written = write(output, made, seeds, labels, info, facts)
+    except OSError as error:
+        raise InputError(f"Cannot write {output} ({error.strerror}): choose another --output.") from error
+    print(f"Wrote {written} from step {step:,}.")
+    return command.DONE
+
+
+def check_output(output: Path) -> None:
+    """Refuses what cannot be written before anything is computed."""
+    if output.suffix not in (".png", ".npz", ""):
+        raise InputError(f"--output={output}: write to a .png, a .npz, or a folder (a name without an ending).")
+    if output.suffix and not output.parent.is_dir():
+        raise InputError(f"--output={output}: there is no folder {output.parent}; make it first.")
+    if output.suffix and output.is_dir():
+        raise InputError(f"--output={output} is a folder: give the name of a file in it.")
+    if not output.suffix and output.exists() and not output.is_dir():
+        raise InputError(f"--output={output} is a file: give a folder, or a name ending in .png or .npz.")
+
+
+def parse_labels(text: str | None, info, count: int):
+    """The classes asked for, repeated to int32 [count]; None where the data decide."""
+    import numpy as np
+    if text is None:
+        return None
+    if info.label_kind != "class":
+        raise InputError("--labels: this run was trained without class labels; leave the option out.")
+    return np.resize(np.asarray(numbers(text, "--labels", info.num_classes - 1), np.int32), count)
+
+
+def write(output: Path, made, seeds, labels, info, facts) -> str:
+    """Writes images or points in the form `output` asks for; returns what was written, in words."""
+    import numpy as np
+
+    from jaxgan import images
+    points = info.kind == "point"
+    data = made if points else images.to_uint8(made)
+    if output.suffix == ".npz":
+        arrays = {"images": data, "seeds": np.asarray(seeds, np.uint32)} | ({} if labels is None else {"labels": labels})
+        with images.replacing(output) as file:
+            np.savez_compressed(file, **arrays)
+        return f"{output} ({len(data):,} images)"
+    if output.suffix == ".png":
+        picture = images.scatter(data.reshape(len(data), -1), title=f"{len(data):,} samples") if points else images.grid(data)
+        images.save_png(picture, output)
+        return f"{output} ({len(data):,} images)"
+    if points:
+        raise InputError(f"--output={output}: points are no pictures one by one; write to a .png or a .npz.")
+    return write_folder(output, data, seeds, labels, facts)
+
+
+def write_folder(output: Path, data, seeds, labels, facts) -> str:
+    """One PNG a seed, and samples.json with each file's seed, label and sha256."""
+    from jaxgan import images
+    output.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for index, (image, seed) in enumerate(zip(data, seeds, strict=True)):
+        path = output / f"seed{seed:06d}.png"
+        images.save_png(image, path)
+        label = {} if labels is None else {"label": labels[index].tolist()}
+        entries.append({"file": path.name, "seed": seed} | label | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    with images.replacing(output / "samples.json") as file:
+        file.write((json.dumps(facts | {"samples": entries}, indent=2) + "\n").encode())
+    return f"{len(entries):,} images and samples.json in {output}"
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,138 @@
+"""The loop around the compiled steps: what happens when, and nothing that runs inside a step."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.feed import Feed
+from jaxgan.training.phases import next_segment
+from jaxgan.training.signals import Interrupted, StopRequest
+from jaxgan.training.state import TrainState
+from jaxgan.training.update import make_steps
+from jaxgan.typing import PyTree
+
+
+CALLS_AHEAD = 2
+
+
+class Monitor(Protocol):
+    """Where progress is shown. `paused()` is a context whose time does not count as training."""
+
+    def update(self, step: int, metrics: Mapping[str, float] | None = None) -> None: ...
+    def paused(self): ...
+    @property
+    def images_per_second(self) -> float | None: ...
+
+
+class Cadence(NamedTuple):
+    """Steps between two events of a kind; 0: only at the end."""
+
+    log: int
+    sample: int
+    checkpoint: int
+    evaluate: int
+
+
+class Hooks(NamedTuple):
+    """What the loop calls with a state as one device holds it.
+
+    sample(state): draws the fixed-seed grid. evaluate(state) -> (metrics, score or None). record(step, values): one log line.
+    """
+
+    sample: Callable[[TrainState], None]
+    evaluate: Callable[[TrainState], tuple[dict[str, float], float | None]]
+    record: Callable[[int, dict[str, Any]], None]
+
+
+class Window:
+    """Metrics since the last log line. They stay on the device until `mean` is asked for."""
+
+    def __init__(self):
+        self.calls: list[tuple[int, dict[str, jax.Array]]] = []
+
+    def add(self, count: int, metrics: dict[str, jax.Array]) -> None:
+        self.calls.append((count, metrics))
+
+    def mean(self) -> dict[str, float]:
+        """Mean over steps of each metric, over the steps that had it; empties the window."""
+        calls, self.calls = jax.device_get(self.calls), []
+        sums: dict[str, float] = {}
+        counts: dict[str, int] = {}
+        for count, metrics in calls:
+            for name, value in metrics.items():
+                sums[name] = sums[name] + count * float(value) if name in sums else count * float(value)
+                counts[name] = counts[name] + count if name in counts else count
+        return {name: sums[name] / counts[name] for name in sorted(sums)}
+
+
+class Trainer:
+    """Runs an experiment from a state to the end of its config."""
+
+    def __init__(self, experiment, feed: Feed, checkpoints: Checkpoints, hooks: Hooks, monitor: Monitor):
+        self.experiment, self.feed, self.checkpoints = experiment, feed, checkpoints
+        self.hooks, self.monitor = hooks, monitor
+        self.parallel, self.method = experiment.parallel, experiment.method
+        self.cadence = Cadence(*(experiment.config[f"{name}_every"] for name in Cadence._fields))
+        self.steps = self.parallel.compile(make_steps(self.method))
+        self.window = Window()
+        self.running: deque[tuple[int, PyTree]] = deque()
+
+    def run(self, state: TrainState) -> TrainState:
+        """Trains on from `state`; returns the last one as one device holds it, checkpointed.
+
+        Raises Interrupted, after a checkpoint, when the process is asked to stop.
+        """
+        step, total = int(state.step), self.experiment.total_steps
+        state = self.parallel.place(state)
+        with StopRequest() as stop:
+            while step < total:
+                state, step = self._call(state, step, total)
+                done = step == total
+                score = self._events(state, step, done)
+                if is_due(step, self.cadence.checkpoint, done) or score is not None or stop.received:
+                    with self.monitor.paused():
+                        self.checkpoints.save(self.parallel.gather(state), score)
+                if stop.received and not done:
+                    raise Interrupted(step)
+        return self.parallel.gather(state)
+
+    def _call(self, state: TrainState, step: int, total: int) -> tuple[TrainState, int]:
+        """One compiled call. The host waits for the device only to stay at most CALLS_AHEAD of it."""
+        limit = min(self.experiment.config["steps_per_call"], total - step)
+        segment = next_segment(self.method.phases, step, self.cadence, limit)
+        state, metrics = self.steps(state, self.feed.steps(step, segment.count), self.feed.data, due=segment.due)
+        self.window.add(segment.count, metrics)
+        step += segment.count
+        self.running.append((step, metrics))
+        if len(self.running) > CALLS_AHEAD:
+            arrived, metrics = self.running.popleft()
+            jax.block_until_ready(metrics)
+            self.monitor.update(arrived)
+        return state, step
+
+    def _events(self, state: TrainState, step: int, done: bool) -> float | None:
+        """What is due between two calls, checkpoints aside. Returns the score where the state was evaluated."""
+        cadence, score, record = self.cadence, None, {}
+        if is_due(step, cadence.log, done):
+            record = self.window.mean()
+            self.running.clear()
+            self.monitor.update(step, record)
+            record["images_per_second"] = self.monitor.images_per_second
+        if cadence.evaluate and is_due(step, cadence.evaluate, done):
+            with self.monitor.paused():
+                values, score = self.hooks.evaluate(self.parallel.gather(state))
+            record |= values
+        if record:
+            self.hooks.record(step, {"kimg": step * self.method.images_per_step / 1000} | record)
+        if is_due(step, cadence.sample, done):
+            with self.monitor.paused():
+                self.hooks.sample(self.parallel.gather(state))
+        return score
+
+
+def is_due(step: int, every: int, done: bool) -> bool:
+    """Whether a cadence falls on this step; everything does on the last."""
+    return done or bool(every and step % every == 0)

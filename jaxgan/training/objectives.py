@@ -1,0 +1,169 @@
+"""What each player minimises, put together from the parts of a config."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgan.augmentation.base import Augmentation
+from jaxgan.keys import stream
+from jaxgan.losses import Loss
+from jaxgan.regularizers.base import Regularizer
+from jaxgan.training.parallel import Axis
+from jaxgan.training.phases import Phase
+from jaxgan.training.state import TrainState
+from jaxgan.typing import Array, DiscriminatorOutput, Prior, PyTree, View
+
+SHORT = {"generator": "g", "discriminator": "d"}
+
+
+class Term(NamedTuple):
+    """A regularizer or conditioning objective as the config placed it: added to the loss, or every so many steps."""
+
+    part: Regularizer
+    every: int = 1
+
+
+class Parts(NamedTuple):
+    """A GAN as a choice of parts."""
+
+    networks: Mapping[str, nn.Module]
+    loss: Loss
+    prior: Prior
+    terms: Mapping[str, Term]
+    augmentations: Mapping[str, Augmentation]
+
+
+class Outcome(NamedTuple):
+    """What an objective leaves behind besides its value: the player's new variables, new states of parts, metrics."""
+
+    variables: dict[str, PyTree]
+    parts: dict[str, PyTree]
+    metrics: dict[str, Array]
+
+
+class Batch(NamedTuple):
+    """One real batch. image: float32 [B, H, W, C] in [-1, 1]. label: int32 [B], float32 [B, L], or None."""
+
+    image: Array
+    label: Array | None
+
+
+def build_phases(parts: Parts, axis: Axis, num_critic: int) -> tuple[Phase, ...]:
+    """Discriminator, its lazy terms, generator, its lazy terms: the order of one step."""
+    phases = []
+    for player, main, repeat in (("discriminator", discriminator_loss, num_critic), ("generator", generator_loss, 1)):
+        terms = {name: term for name, term in parts.terms.items() if term.part.player == player}
+        joined = {name: term.part for name, term in terms.items() if term.every == 1}
+        phases.append(Phase(SHORT[player], player, main(parts, joined, axis), repeat=repeat))
+        phases += [Phase(f"{SHORT[player]}_{name}", player, lazy_loss(parts, name, term, axis), every=term.every)
+                   for name, term in terms.items() if term.every > 1]
+    return tuple(phases)
+
+
+def forward(module: nn.Module, params: PyTree, variables: dict, *inputs, key: Array) -> tuple[PyTree, dict]:
+    """Runs a network in training mode: (output, updated variables)."""
+    rngs = {name: stream(key, name) for name in ("dropout", "noise")}
+    return module.apply({"params": params, **variables}, *inputs, train=True, mutable=list(variables), rngs=rngs)
+
+
+class Scene:
+    """One update seen by one player: the networks as functions, with `params` in the place of the player's own."""
+
+    def __init__(self, parts: Parts, axis: Axis, player: str, params: PyTree, state: TrainState, batch: Batch, key: Array):
+        self.parts, self.state, self.batch, self.player, self.params = parts, state, batch, player, params
+        self.key = axis.local(key)
+        # Drawn for the global batch and then split, so that z does not depend on the number of devices.
+        self.z = axis.split(parts.prior.sample(stream(key, "z"), (batch.image.shape[0] * axis.size,)))
+
+    def weights(self, name: str) -> tuple[PyTree, dict]:
+        player = self.state.players[name]
+        return (self.params if name == self.player else player.params), player.variables
+
+    def generate(self, z: Array, label: Array | None, stream_name: str = "generator") -> tuple[Array, dict]:
+        params, variables = self.weights("generator")
+        return forward(self.parts.networks["generator"], params, variables, z, label, key=stream(self.key, stream_name))
+
+    def discriminate(self, image: Array, label: Array | None, stream_name: str,
+                     variables: dict | None = None) -> tuple[DiscriminatorOutput, dict]:
+        params, own = self.weights("discriminator")
+        key = stream(self.key, stream_name)
+        image = augment(self.parts.augmentations, self.state.parts, image, key)
+        return forward(self.parts.networks["discriminator"], params, own if variables is None else variables,
+                       image, label, key=key)
+
+    def view(self, fake: Array, real_output, fake_output, name: str) -> View:
+        return View(
+            generator=lambda z, label: self.generate(z, label, name)[0],
+            discriminator=lambda image, label: self.discriminate(image, label, name)[0],
+            params=self.params, real=self.batch.image, fake=fake, label=self.batch.label, z=self.z,
+            real_output=real_output, fake_output=fake_output, key=stream(self.key, name), step=self.state.step)
+
+
+def augment(augmentations: Mapping[str, Augmentation], states: Mapping[str, PyTree], image: Array, key: Array) -> Array:
+    """Every augmentation of the run, in the config's order."""
+    for name, augmentation in augmentations.items():
+        image = augmentation.apply(states[name], image, stream(key, name))
+    return image
+
+
+def apply_terms(terms: Mapping[str, Regularizer], states: Mapping[str, PyTree], view_of: Callable[[str], View],
+                short: str) -> tuple[Array, dict[str, PyTree], dict[str, Array]]:
+    """Sum, new states and metrics of the terms that join one loss."""
+    total, new_states, metrics = jnp.float32(0), {}, {}
+    for name, part in terms.items():
+        value, new_states[name], extra = part.apply(states[name], view_of(name))
+        total += value
+        metrics |= {f"{short}/{name}": value} | {f"{short}/{name}_{key}": extra[key] for key in extra}
+    return total, new_states, metrics
+
+
+def discriminator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axis) -> Callable:
+    """The discriminator's main objective. Real and fake pass it separately, real first, as BatchNorm statistics ask."""
+    def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
+        scene = Scene(parts, axis, "discriminator", params, state, batch, key)
+        fake = jax.lax.stop_gradient(scene.generate(scene.z, batch.label)[0])
+        real_output, variables = scene.discriminate(batch.image, batch.label, "real")
+        fake_output, variables = scene.discriminate(fake, batch.label, "fake", variables)
+        loss = jnp.mean(parts.loss.discriminator(real_output.logit, fake_output.logit))
+        extra, states, metrics = apply_terms(
+            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name), "d")
+        signs = {f"d/sign_{what}": axis.mean(jnp.mean(jnp.sign(output.logit)))
+                 for what, output in (("real", real_output), ("fake", fake_output))}
+        logits = {f"d/logit_{what}": jnp.mean(output.logit) for what, output in (("real", real_output), ("fake", fake_output))}
+        states |= {name: part.control(state.parts[name], signs["d/sign_real"], batch.image.shape[0] * axis.size)
+                   for name, part in parts.augmentations.items()}
+        return loss + extra, Outcome(variables, states, {"d/loss": loss} | signs | logits | metrics)
+    return objective
+
+
+def generator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axis) -> Callable:
+    """The generator's main objective; paired losses see real images too, each beside the fake of its own index."""
+    def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
+        scene = Scene(parts, axis, "generator", params, state, batch, key)
+        fake, variables = scene.generate(scene.z, batch.label)
+        real_output = scene.discriminate(batch.image, batch.label, "real")[0] if parts.loss.paired else None
+        fake_output, _ = scene.discriminate(fake, batch.label, "fake")
+        loss = jnp.mean(parts.loss.generator(fake_output.logit, real_output.logit if real_output else None))
+        extra, states, metrics = apply_terms(
+            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name), "g")
+        return loss + extra, Outcome(variables, states, {"g/loss": loss} | metrics)
+    return objective
+
+
+def lazy_loss(parts: Parts, name: str, term: Term, axis: Axis) -> Callable:
+    """A term alone, times its interval, so that it weighs on average what it would in every step (StyleGAN2, app. B)."""
+    def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
+        player = term.part.player
+        scene = Scene(parts, axis, player, params, state, batch, key)
+        fake = scene.generate(scene.z, batch.label)[0]
+        if player != "generator":
+            fake = jax.lax.stop_gradient(fake)
+        # What the term does not read, XLA leaves out.
+        view = scene.view(fake, scene.discriminate(batch.image, batch.label, "real")[0],
+                          scene.discriminate(fake, batch.label, "fake")[0], name)
+        value, states, metrics = apply_terms({name: term.part}, state.parts, lambda _: view, SHORT[player])
+        return value * term.every, Outcome(state.players[player].variables, states, metrics)
+    return objective

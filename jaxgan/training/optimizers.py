@@ -1,0 +1,51 @@
+"""Optimizers a config can name, and the correction lazy regularization asks of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optax
+
+from jaxgan import catalogue
+
+
+def adam(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8):
+    """Adam (Kingma and Ba, 2015), without weight decay; the GAN literature's β₁ of 0.5 is the default."""
+    return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+
+
+def adamw(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-4):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+    return optax.adamw(learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
+
+
+def rmsprop(learning_rate: float = 5e-5, decay: float = 0.99, eps: float = 1e-8):
+    """RMSProp as the WGAN paper trains with (5e-5; the decay is the usual 0.99)."""
+    return optax.rmsprop(learning_rate, decay=decay, eps=eps)
+
+
+def sgd(learning_rate: float = 1e-2, momentum: float = 0.0):
+    """Gradient descent, with momentum if it is above 0."""
+    return optax.sgd(learning_rate, momentum=momentum or None)
+
+
+OPTIMIZERS = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "sgd": sgd}
+
+
+def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = ()) -> optax.GradientTransformation:
+    """The optimizer of one player, corrected for its lazy phases.
+
+    StyleGAN2 (Karras et al. 2020, appendix B): a phase every k steps adds a turn to the optimizer, k+1 where there
+    were k, so the learning rate is scaled by c = k/(k+1) and each β raised to c. For several lazy phases
+    c = 1/(1 + Σ 1/kᵢ), which is the same for one.
+    """
+    name, arguments = catalogue.split_spec(spec, key)
+    factory = catalogue.find(OPTIMIZERS, name, key)
+    if lazy_every:
+        c = 1 / (1 + sum(1 / every for every in lazy_every))
+        arguments = {argument: parameter.default for argument, parameter in catalogue.accepted(factory).items()
+                     if parameter.default is not parameter.empty} | arguments
+        for argument in arguments.keys() & {"learning_rate"}:
+            arguments[argument] *= c
+        for argument in arguments.keys() & {"b1", "b2", "decay", "momentum"}:
+            arguments[argument] **= c
+    return catalogue.call(factory, arguments, key)

@@ -1,0 +1,127 @@
+"""One update over many devices: `jit` over a mesh (the path), or `pmap` (a thin mode of the same update).
+
+Both give a step the same keys and the same data. Under `jit` BatchNorm sees the global batch; under `pmap` each
+device its own part.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxgan import compilation
+from jaxgan.errors import InputError
+from jaxgan.typing import Array, PyTree
+
+AXIS = "data"
+
+
+class Axis(NamedTuple):
+    """How the code of one step sees the devices: what it draws globally, what it holds, what it must average."""
+
+    size: int                           # programs that share one global batch
+    split: Callable[[PyTree], PyTree]   # a global batch -> the part this program works on
+    local: Callable[[Array], Array]     # a key -> this program's own
+    mean: Callable[[PyTree], PyTree]    # gradients, statistics, metrics -> the same everywhere
+
+
+class Parallel(NamedTuple):
+    """One way of running: place a state, feed data, compile the steps, and get the state back as one device would hold it."""
+
+    axis: Axis
+    mesh: Mesh
+    initialize: Callable[[Callable[[], PyTree]], PyTree]
+    place: Callable[[PyTree], PyTree]        # a state on the host -> on the devices
+    gather: Callable[[PyTree], PyTree]       # the reverse; no copy where none is needed
+    place_data: Callable[[PyTree], PyTree]   # arrays every device needs whole
+    feed: Callable[[PyTree], PyTree]         # arrays [steps, slots, batch, ...], split along the batch
+    compile: Callable[[Callable], Callable]  # steps(state, feed, data, due)
+
+
+def make_mesh(devices=None) -> Mesh:
+    """All devices along one axis. Auto axes: under Explicit ones, reshapes and gathers that GANs need do not trace."""
+    devices = devices if devices is not None else jax.devices()
+    return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def build(mode: str, batch_size: int, devices=None) -> Parallel:
+    """`mode` is "jit" or "pmap". Raises InputError where the batch does not divide among the devices."""
+    mesh = make_mesh(devices)
+    if batch_size % mesh.size:
+        raise InputError(f"config.batch_size is {batch_size}, which {mesh.size} devices cannot share evenly: "
+                         f"make it a multiple of {mesh.size}.")
+    return {"jit": _jit, "pmap": _pmap}[mode](mesh)
+
+
+def _jit(mesh: Mesh) -> Parallel:
+    replicated = NamedSharding(mesh, PartitionSpec())
+    by_batch = NamedSharding(mesh, PartitionSpec(None, None, AXIS))
+    split = NamedSharding(mesh, PartitionSpec(AXIS))
+
+    def place(tree):
+        return jax.device_put(tree, replicated)
+
+    def compile_steps(steps):
+        return compilation.jit(steps, static_argnames="due", donate_argnums=0, out_shardings=replicated)
+
+    return Parallel(
+        axis=Axis(size=1, split=lambda tree: jax.lax.with_sharding_constraint(tree, split), local=lambda key: key,
+                  mean=lambda tree: tree),
+        mesh=mesh,
+        # Born on the devices inside one program: nothing aliases, so everything can be donated.
+        initialize=lambda init: compilation.jit(init, out_shardings=replicated)(),
+        place=place,
+        gather=lambda state: state,
+        place_data=place,
+        feed=lambda tree: jax.device_put(tree, by_batch),
+        compile=compile_steps,
+    )
+
+
+def _pmap(mesh: Mesh) -> Parallel:
+    devices = list(mesh.devices.flat)
+    count = len(devices)
+
+    def split(tree):
+        index = jax.lax.axis_index(AXIS)
+        def part(leaf):
+            size = leaf.shape[0] // count
+            return jax.lax.dynamic_slice_in_dim(leaf, index * size, size)
+        return jax.tree.map(part, tree)
+
+    def mean(tree):
+        return jax.tree.map(lambda leaf: jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
+                            tree)
+
+    def place(tree):
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)
+
+    def feed(tree):
+        def part(leaf):
+            steps, slots, batch, *rest = leaf.shape
+            return leaf.reshape(steps, slots, count, batch // count, *rest).swapaxes(0, 2).swapaxes(1, 2)
+        return jax.tree.map(part, tree)
+
+    def compile_steps(steps):
+        compiled = {}
+        def run(state, batches, data, *, due):
+            if due not in compiled:
+                compiled[due] = jax.pmap(lambda *arguments: steps(*arguments, due=due), axis_name=AXIS, devices=devices,
+                                         donate_argnums=0)
+            state, metrics = compiled[due](state, batches, data)
+            return state, jax.tree.map(lambda leaf: leaf[0], metrics)
+        return run
+
+    return Parallel(
+        axis=Axis(size=count, split=split, local=lambda key: jax.random.fold_in(key, jax.lax.axis_index(AXIS)),
+                  mean=mean),
+        mesh=mesh,
+        initialize=lambda init: place(compilation.jit(init)()),
+        place=place,
+        gather=lambda state: jax.tree.map(lambda leaf: leaf[0], state),
+        place_data=place,
+        feed=feed,
+        compile=compile_steps,
+    )

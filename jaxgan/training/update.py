@@ -1,0 +1,122 @@
+"""One training step, and many of them in one compiled call."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgan import keys, trees
+from jaxgan.augmentation.base import Augmentation
+from jaxgan.images import from_uint8
+from jaxgan.regularizers.base import Regularizer
+from jaxgan.training.averages import Average
+from jaxgan.training.objectives import Batch
+from jaxgan.training.parallel import Axis
+from jaxgan.training.phases import Phase
+from jaxgan.training.state import Player, TrainState
+from jaxgan.typing import Array, PyTree
+
+
+class Method(NamedTuple):
+    """All that a step needs and a state does not hold."""
+
+    phases: Sequence[Phase]
+    optimizers: Mapping[str, optax.GradientTransformation]
+    averages: Mapping[str, Average]
+    stateful: Mapping[str, Regularizer | Augmentation]  # whatever keeps a state in TrainState.parts
+    batch_size: int
+    axis: Axis
+
+    @property
+    def num_slots(self) -> int:
+        """Real batches a step consumes: one a turn of the discriminator, and one for the generator."""
+        return max(phase.repeat for phase in self.phases) + 1
+
+    @property
+    def images_per_step(self) -> int:
+        """Real images the discriminator trains on in a step: the unit in which progress is counted."""
+        return self.batch_size * max(phase.repeat for phase in self.phases)
+
+
+def initial_state(method: Method, networks: Mapping[str, Callable[[Array], PyTree]], seed: int) -> TrainState:
+    """`networks[name](key)` gives the variables of a player. Deterministic in `seed`."""
+    key = keys.root(seed)
+    players = {}
+    for name, init in networks.items():
+        variables = dict(init(keys.stream(key, f"init/{name}")))
+        params = variables.pop("params")
+        players[name] = Player(params, variables, method.optimizers[name].init(params))
+    return TrainState(
+        step=jnp.int32(0),
+        key=keys.stream(key, "train"),
+        players=players,
+        averages={name: average.init(weights(players)) for name, average in method.averages.items()},
+        parts={name: part.init() for name, part in method.stateful.items()},
+    )
+
+
+def weights(players: Mapping[str, Player]) -> PyTree:
+    """What an average follows and sampling needs: the generator's params and variables."""
+    return {"params": players["generator"].params, "variables": players["generator"].variables}
+
+
+def make_steps(method: Method) -> Callable:
+    """`steps(state, feed, data, due) -> (state, metrics)`: one training step for each leading entry of `feed`.
+
+    feed: {"index": int32 [steps, slots, B]} into `data` = {"image": [N, ...], "label": [N, ...]}, or the batches
+    themselves under those names with `data` empty. due: names of the phases that take their turn, static.
+    metrics: means over the steps, float32 scalars.
+    """
+    def steps(state: TrainState, feed: PyTree, data: PyTree, due: tuple[str, ...]) -> tuple[TrainState, dict]:
+        state, metrics = jax.lax.scan(lambda carry, slots: step(method, carry, slots, data, due), state, feed)
+        return state, trees.mean(metrics)
+    return steps
+
+
+def step(method: Method, state: TrainState, slots: PyTree, data: PyTree, due: tuple[str, ...]) -> tuple[TrainState, dict]:
+    """One step: every due phase in order, then the averages."""
+    key = jax.random.fold_in(state.key, state.step)
+    metrics = {}
+    for phase in method.phases:
+        if phase.name in due:
+            state, new = turns(method, phase, state, slots, data, keys.stream(key, phase.name))
+            metrics |= new
+    seen = (state.step + 1) * method.images_per_step
+    averages = {name: method.averages[name].update(average, weights(state.players), seen, method.images_per_step)
+                for name, average in state.averages.items()}
+    return state.replace(step=state.step + 1, averages=averages), metrics
+
+
+def turns(method: Method, phase: Phase, state: TrainState, slots: PyTree, data: PyTree, key: Array) -> tuple[TrainState, dict]:
+    """The turns of one phase in one step, each on its own batch; metrics are means over them."""
+    if phase.repeat == 1:
+        slot = method.num_slots - 1 if phase.player == "generator" else 0
+        return turn(method, phase, state, read(slots, slot, data), key)
+
+    def body(carry, index):
+        return turn(method, phase, carry, read(slots, index, data), jax.random.fold_in(key, index))
+    state, metrics = jax.lax.scan(body, state, jnp.arange(phase.repeat))
+    return state, trees.mean(metrics)
+
+
+def turn(method: Method, phase: Phase, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, dict]:
+    """One optimizer step of one player. Only that player's variables are committed."""
+    player = state.players[phase.player]
+    gradient = jax.value_and_grad(phase.objective, has_aux=True)
+    (_, outcome), grads = gradient(player.params, state, batch, key)
+    grads, variables, parts, metrics = method.axis.mean((grads, *outcome))
+    updates, opt_state = method.optimizers[phase.player].update(grads, player.opt_state, player.params)
+    player = Player(optax.apply_updates(player.params, updates), variables, opt_state)
+    metrics = metrics | {f"{phase.name}/grad_norm": optax.global_norm(grads)}
+    return state.replace(players=state.players | {phase.player: player}, parts=state.parts | parts), metrics
+
+
+def read(slots: PyTree, slot: int | Array, data: PyTree) -> Batch:
+    """The real batch of one slot: gathered from resident data, or taken as it was fed. uint8 becomes [-1, 1]."""
+    fed = {name: leaf[slot] for name, leaf in slots.items()}
+    if "index" in fed:
+        fed = {name: leaf[fed["index"]] for name, leaf in data.items()}
+    image = fed["image"]
+    return Batch(from_uint8(image) if image.dtype == jnp.uint8 else image, fed["label"] if "label" in fed else None)

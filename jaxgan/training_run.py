@@ -1,0 +1,123 @@
+"""A training run from a config to its folder: what `jaxgan.main` does, as a function."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan import data, images
+from jaxgan.data.pipeline import Batches
+from jaxgan.experiment import Experiment
+from jaxgan.reporting.curves import draw_curves
+from jaxgan.runs import RunFolder
+from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.feed import Feed
+from jaxgan.training.logging import MetricsWriter, Progress, read_metrics
+from jaxgan.training.loop import Hooks, Trainer
+from jaxgan.training.state import TrainState
+
+NUM_TILES = 64     # images of the fixed-seed grid
+NUM_POINTS = 2000  # points of the fixed-seed scatter
+
+
+def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, devices=None) -> str:
+    """Trains or resumes the run in `workdir`; returns a few lines that say what was written where.
+
+    Raises InputError where config, data and folder do not fit, and Interrupted, after a checkpoint, on SIGTERM or Ctrl-C.
+    """
+    folder = RunFolder(workdir)
+    folder.check_config(config)
+    source = data.open(config["data"])
+    experiment = Experiment(config, source.info, devices)
+    batches = Batches(source, config["batch_size"], config["seed"])
+    folder.prepare(config, source.info)
+    with ExitStack() as stack:
+        checkpoints = Checkpoints(folder.checkpoints)
+        stack.callback(checkpoints.close)
+        state = latest(experiment, checkpoints)
+        step = int(state.step)
+        if step >= experiment.total_steps:
+            return f"{folder.path} is finished: {step:,} steps, {config['total_kimg']:g} thousand images. Nothing to do."
+        progress = stack.enter_context(Progress(experiment.total_steps, step, experiment.method.images_per_step, quiet))
+        writer = stack.enter_context(MetricsWriter(folder.metrics_file, step if step else None))
+        studio = Studio(experiment, batches, folder)
+        progress.note(greeting(experiment, source, folder, step))
+        if not step:
+            studio.draw(state)
+        hooks = Hooks(sample=studio.draw, evaluate=studio.evaluate, record=writer.write)
+        feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
+        Trainer(experiment, feed, checkpoints, hooks, progress).run(state)
+    return studio.finish()
+
+
+def latest(experiment: Experiment, checkpoints: Checkpoints) -> TrainState:
+    """The last checkpointed state, or that of step 0."""
+    steps = checkpoints.steps()
+    return checkpoints.restore(steps[-1], experiment.abstract_state()) if steps else experiment.initial_state()
+
+
+def greeting(experiment: Experiment, source: data.Source, folder: RunFolder, step: int) -> str:
+    """What is about to be trained, on what, and how to look at it."""
+    info, config = source.info, experiment.config
+    height, width, channels = info.shape
+    kind = "points" if info.kind == "point" else f"images of {height}×{width}×{channels}"
+    classes = f", {info.num_classes} classes" if info.num_classes else ""
+    lines = [f"{'Resuming' if step else 'Training'} {folder.path}: {len(source):,} {kind} from {info.name}{classes}; "
+             f"{experiment.total_steps:,} steps of {config['batch_size']} on {experiment.parallel.mesh.size} "
+             f"{experiment.parallel.mesh.devices.flat[0].device_kind} device(s)."]
+    lines += [f"Skipped {len(info.skipped)} files of the data:"] * bool(info.skipped)
+    lines += [f"  {reason}" for reason in info.skipped[:10]]
+    lines += [f"  … and {len(info.skipped) - 10} more: see {folder.environment_file}"] * (len(info.skipped) > 10)
+    return "\n".join(lines)
+
+
+class Studio:
+    """Draws, scores and shows what the generator makes of the fixed seeds."""
+
+    def __init__(self, experiment: Experiment, batches: Batches, folder: RunFolder):
+        self.experiment, self.batches, self.folder = experiment, batches, folder
+
+    def real(self, count: int) -> np.ndarray:
+        """The first `count` real examples, as the data come."""
+        return self.batches.gather(np.arange(min(count, self.batches.num_examples)))["image"]
+
+    def draw(self, state: TrainState) -> None:
+        """Writes the fixed-seed picture of this step."""
+        step = int(state.step)
+        title = f"step {step:,} · {step * self.experiment.method.images_per_step / 1000:g} thousand images"
+        images.save_png(self.picture(state, title), self.folder.samples / f"step{step:08d}.png")
+
+    def picture(self, state: TrainState, title: str) -> np.ndarray:
+        """A grid of seeds 0 to 63; for points a scatter of seeds 0 to 1,999 over real ones."""
+        weights = self.experiment.weights(state)
+        if self.experiment.info.kind == "point":
+            points = self.experiment.generate(weights, range(NUM_POINTS)).reshape(NUM_POINTS, -1)
+            return images.scatter(points, self.real(NUM_POINTS).reshape(-1, points.shape[1]), title)
+        return images.grid(self.experiment.generate(weights, range(NUM_TILES)), columns=8, title=title)
+
+    def evaluate(self, state: TrainState) -> tuple[dict[str, float], float | None]:
+        """The config's metrics, and the first one's score."""
+        weights, values, score = self.experiment.weights(state), {}, None
+        for metric in self.experiment.metrics.values():
+            fake = self.experiment.generate(weights, range(metric.num_samples))
+            fake = fake if self.experiment.info.kind == "point" else images.to_uint8(fake)
+            found = metric.compute(self.real(10_000), fake)
+            score = metric.score(found) if score is None else score
+            values |= {f"eval/{name}": value for name, value in found.items()}
+        return values, score
+
+    def finish(self) -> str:
+        """Writes the animation and the curves; says where everything is."""
+        pictures = sorted(self.folder.samples.glob("step*.png"))
+        animation, curves = self.folder.samples / "training.gif", self.folder.samples / "curves.png"
+        images.save_gif([images.load_png(path) for path in pictures], animation)
+        draw_curves(read_metrics(self.folder.metrics_file), curves, self.folder.path.name)
+        return "\n".join([
+            f"Done. Everything is in {self.folder.path}:",
+            f"  first and last picture   {pictures[0]}  {pictures[-1]}",
+            f"  animation and curves     {animation}  {curves}",
+            f"  metrics, checkpoints     {self.folder.metrics_file}  {self.folder.checkpoints}",
+            f"More images: python -m jaxgan.sample --workdir={self.folder.path} --seeds=0-63 --output=samples.png",
+        ])
