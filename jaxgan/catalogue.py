@@ -7,6 +7,7 @@ entries as keywords; a name with a colon (`"my_package.my_loss:softmargin"`) is 
 import difflib
 import importlib
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,7 +60,8 @@ def call(factory: Callable, arguments: Mapping[str, Any], key: str, **context: A
             raise InputError(f"config.{key}.{name}: {_title(factory)} takes no such argument. {hint}")
         _check_type(value, parameters[name], f"config.{key}.{name}")
     values = {name: value for name, value in context.items() if name in parameters} | dict(arguments)
-    missing = [name for name, parameter in parameters.items() if parameter.default is parameter.empty and name not in values]
+    missing = [name for name, parameter in parameters.items()
+               if parameter.default is parameter.empty and name not in values]
     if missing:
         raise InputError(f"config.{key}: {_title(factory)} needs {', '.join(missing)}.")
     return factory(**values)
@@ -67,7 +69,8 @@ def call(factory: Callable, arguments: Mapping[str, Any], key: str, **context: A
 
 def _check_type(value: Any, parameter: inspect.Parameter, key: str) -> None:
     """Refuses a value that a plainly annotated parameter (int, float, bool, str, or None) cannot mean."""
-    options = typing.get_args(parameter.annotation) or (parameter.annotation,)
+    annotation = parameter.annotation
+    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     if not set(options) <= {int, float, bool, str, type(None)}:
         return
     if float in options and type(value) is int:

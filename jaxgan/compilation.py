@@ -31,6 +31,12 @@ def jit(function: Callable, **arguments) -> Callable:
     return jax.jit(function, compiler_options=options(), **arguments)
 
 
+def jit_once(function: Callable, **arguments) -> Callable:
+    """`jax.jit` for a program that runs once, such as an initialisation: compiled in a hurry rather than to be fast."""
+    hurried = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=hurried, **arguments)
+
+
 def enable_cache() -> Path | None:
     """Switches the persistent compilation cache on: `JAX_COMPILATION_CACHE_DIR`, else the user's cache folder.
 

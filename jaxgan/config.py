@@ -24,7 +24,7 @@ PARALLEL = ("jit", "pmap")
 
 
 def default() -> ConfigDict:
-    """Every top-level option with its default. Durations are in thousands of real images, cadences in steps (0: never)."""
+    """Every top-level option with its default. Durations are in thousands of images, cadences in steps (0: never)."""
     config = ConfigDict({
         "seed": 0,
         "total_kimg": 100.0,       # real images shown to the discriminator, in thousands
@@ -81,7 +81,7 @@ def load(location: str, overrides: Sequence[str] = ()) -> ConfigDict:
 
 
 def run_name(location: str, config: Mapping[str, Any]) -> str:
-    """`configs/dcgan.py:folder:my/cats` -> `dcgan-folder-my-cats`; without an argument, the name of the config's data."""
+    """`configs/dcgan.py:folder:my/cats` -> `dcgan-folder-my-cats`; without an argument, the name of the data."""
     path, _, argument = location.partition(":")
     data = config["data"] if isinstance(config["data"], str) else config["data"]["name"]
     return "-".join([Path(path).stem, *re.findall(r"\w+", argument or data)])
@@ -90,8 +90,8 @@ def run_name(location: str, config: Mapping[str, Any]) -> str:
 def _get_config(path: Path, argument: str) -> ConfigDict:
     if not path.is_file():
         beside = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise InputError(f"There is no config file {str(path)!r}. " + (suggest(str(path), beside, "There") if beside else
-                         "Give a Python file with a get_config function, such as --config=configs/dcgan.py."))
+        hint = suggest(str(path), beside, "There are") if beside else "Give one, such as --config=configs/dcgan.py."
+        raise InputError(f"There is no config file {str(path)!r}. {hint}")
     spec = importlib.util.spec_from_file_location(f"jaxgan_config_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"The config file {str(path)!r} is not a Python file (.py).")
@@ -118,7 +118,7 @@ def override(config: ConfigDict, text: str) -> None:
     *parents, last = key.split(".")
     node = config
     for depth, name in enumerate(parents):
-        if isinstance(node, ConfigDict) and name in node and isinstance(node[name], str) and parents[0] in PARTS + GROUPS:
+        if parents[0] in PARTS + GROUPS and name in node and isinstance(node[name], str):
             with node.unlocked():
                 node[name] = ConfigDict({"name": node[name]}, type_safe=False)  # "hinge" becomes {name: "hinge"}
         if not isinstance(node, ConfigDict) or name not in node or not isinstance(node[name], ConfigDict):
@@ -215,7 +215,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     if min(config["average"].values()) < 0:
         raise InputError("config.average holds durations: none may be negative.")
     if config["parallel"] not in PARALLEL:
-        raise InputError(f"config.parallel: there is no {config['parallel']!r}. {suggest(config['parallel'], PARALLEL)}")
+        hint = suggest(config["parallel"], PARALLEL)
+        raise InputError(f"config.parallel: there is no {config['parallel']!r}. {hint}")
 
 
 def _plain(value: Any) -> Any:

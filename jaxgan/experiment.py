@@ -52,14 +52,14 @@ class Experiment:
         return Sampler(self.parts.networks["generator"], self.parts.prior, self.parallel.mesh)
 
     def _initial_state(self) -> TrainState:
-        return update.initial_state(self.method, {name: functools.partial(self._init_network, name) for name in PLAYERS},
-                                    self.config["seed"])
+        networks = {name: functools.partial(self._init_network, name) for name in PLAYERS}
+        return update.initial_state(self.method, networks, self.config["seed"])
 
     def _init_network(self, name: str, key: Array) -> PyTree:
         label = None
         if self.info.num_classes:
-            label = (jnp.zeros(INIT_BATCH, jnp.int32) if self.info.label_kind == "class"
-                     else jnp.zeros((INIT_BATCH, self.info.num_classes), jnp.float32))
+            classes = self.info.label_kind == "class"
+            label = jnp.zeros(INIT_BATCH, jnp.int32) if classes else jnp.zeros((INIT_BATCH, self.info.num_classes))
         draw = keys.stream(key, "input")
         example = (self.parts.prior.sample(draw, (INIT_BATCH,)) if name == "generator"
                    else jax.random.uniform(draw, (INIT_BATCH, *self.info.shape), minval=-1.0))
@@ -78,13 +78,13 @@ class Experiment:
         return jax.tree.map(leaf, jax.eval_shape(self._initial_state))
 
     def weights(self, state: TrainState, raw: bool = False) -> PyTree:
-        """The generator's weights to sample with: the average, or (raw, or where none is kept) those of the last step."""
+        """The generator's weights to sample with: the average; those of the last step if `raw`, or if none is kept."""
         if raw or not state.averages:
             return update.weights(state.players)
         return next(iter(state.averages.values()))
 
     def generate(self, weights: PyTree, seeds, labels: np.ndarray | None = None) -> np.ndarray:
-        """float32 [N, H, W, C], in [-1, 1] for images. Without labels a class is drawn for each seed as the data has them."""
+        """float32 [N, H, W, C], in [-1, 1] for images. Labels not given are drawn as the data have them."""
         if self.info.num_classes and labels is None:
             labels = self.draw_labels(seeds)
         return self.sampler(weights, seeds, labels)

@@ -10,7 +10,7 @@ from jaxgan import config as config_lib
 def parse(argv: list[str]):
     """Arguments and config overrides."""
     parser = command.Parser(prog="jaxgan.main", description=__doc__.split("\n")[0], allow_abbrev=False,
-                            epilog="Any option of the config is set as --config.KEY=VALUE, such as --config.batch_size=128.")
+                            epilog="Any option is set as --config.KEY=VALUE, such as --config.batch_size=128.")
     parser.add_argument("--config", required=True, metavar="FILE[:DATA]",
                         help="a config file; DATA is digits, mnist, cifar10, folder:PATH, npz:PATH or tfds:NAME")
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="folder of the run (default: outputs/CONFIG-DATA)")

@@ -43,7 +43,7 @@ class RunFolder:
             raise InputError(f"{self.path} holds other files and no run: choose another --workdir.")
 
     def prepare(self, config: Mapping[str, Any], info: Info) -> None:
-        """Makes the folder and writes what the run is; refuses one whose data have changed, or that cannot be written."""
+        """Makes the folder and writes what the run is. Refuses one whose data have changed, or that is not writable."""
         if self.environment_file.exists() and self.info().content_hash != info.content_hash:
             raise InputError(f"{self.path} holds a run on other data: their content has changed since. "
                              "Choose another --workdir.")
@@ -52,7 +52,7 @@ class RunFolder:
             write_text(self.environment_file, json.dumps(environment(info), indent=2) + "\n")
             write_text(self.config_file, config_lib.to_json(config))
         except OSError as error:
-            raise InputError(f"Cannot write the run to {self.path} ({error.strerror}): choose another --workdir.") from error
+            raise InputError(f"Cannot write to {self.path} ({error.strerror}): choose another --workdir.") from error
 
     def config(self) -> Mapping[str, Any]:
         """The run's config. Raises InputError where there is no run."""

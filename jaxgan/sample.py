@@ -107,17 +107,25 @@ def write(output: Path, made, seeds, labels, info, facts) -> str:
     points = info.kind == "point"
     data = made if points else images.to_uint8(made)
     if output.suffix == ".npz":
-        arrays = {"images": data, "seeds": np.asarray(seeds, np.uint32)} | ({} if labels is None else {"labels": labels})
+        arrays = {"images": data, "seeds": np.asarray(seeds, np.uint32)}
+        arrays |= {} if labels is None else {"labels": labels}
         with images.replacing(output) as file:
             np.savez_compressed(file, **arrays)
         return f"{output} ({len(data):,} images)"
     if output.suffix == ".png":
-        picture = images.scatter(data.reshape(len(data), -1), title=f"{len(data):,} samples") if points else images.grid(data)
-        images.save_png(picture, output)
+        images.save_png(draw(data, points), output)
         return f"{output} ({len(data):,} images)"
     if points:
         raise InputError(f"--output={output}: points are no pictures one by one; write to a .png or a .npz.")
     return write_folder(output, data, seeds, labels, facts)
+
+
+def draw(data, points: bool):
+    """One picture of all: a grid, or for points a scatter."""
+    from jaxgan import images
+    if points:
+        return images.scatter(data.reshape(len(data), -1), title=f"{len(data):,} samples")
+    return images.grid(data)
 
 
 def write_folder(output: Path, data, seeds, labels, facts) -> str:
@@ -129,7 +137,8 @@ def write_folder(output: Path, data, seeds, labels, facts) -> str:
         path = output / f"seed{seed:06d}.png"
         images.save_png(image, path)
         label = {} if labels is None else {"label": labels[index].tolist()}
-        entries.append({"file": path.name, "seed": seed} | label | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        entries.append({"file": path.name, "seed": seed} | label | {"sha256": digest})
     with images.replacing(output / "samples.json") as file:
         file.write((json.dumps(facts | {"samples": entries}, indent=2) + "\n").encode())
     return f"{len(entries):,} images and samples.json in {output}"

@@ -25,7 +25,7 @@ NUM_POINTS = 2000  # points of the fixed-seed scatter
 def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, devices=None) -> str:
     """Trains or resumes the run in `workdir`; returns a few lines that say what was written where.
 
-    Raises InputError where config, data and folder do not fit, and Interrupted, after a checkpoint, on SIGTERM or Ctrl-C.
+    Raises InputError where config, data and folder do not fit; Interrupted, after a checkpoint, on SIGTERM or Ctrl-C.
     """
     folder = RunFolder(workdir)
     folder.check_config(config)
@@ -39,7 +39,7 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, d
         state = latest(experiment, checkpoints)
         step = int(state.step)
         if step >= experiment.total_steps:
-            return f"{folder.path} is finished: {step:,} steps, {config['total_kimg']:g} thousand images. Nothing to do."
+            return f"{folder.path} is finished: {step:,} steps, {config['total_kimg']:g} thousand images."
         progress = stack.enter_context(Progress(experiment.total_steps, step, experiment.method.images_per_step, quiet))
         writer = stack.enter_context(MetricsWriter(folder.metrics_file, step if step else None))
         studio = Studio(experiment, batches, folder)

@@ -26,9 +26,10 @@ class DiscriminatorOutput:
 class View(NamedTuple):
     """What a regularizer or conditioning objective may look at during one update of one player.
 
-    `generator(z, label) -> image` and `discriminator(image, label) -> DiscriminatorOutput` run in training mode with the
-    parameters being differentiated, the augmentation inside `discriminator`; statistics they would update are dropped.
-    Images are float32 [B, H, W, C] in [-1, 1] and not augmented. `fake` carries gradient only in the generator's update.
+    `generator(z, label) -> image` and `discriminator(image, label) -> DiscriminatorOutput` run in training mode with
+    the parameters being differentiated, the augmentation inside `discriminator`; statistics they would update are
+    dropped. Images are float32 [B, H, W, C] in [-1, 1], not augmented; `fake` carries gradient only when the generator
+    is updated.
     `real_output` is None where the objective has not looked at real images.
     """
 
@@ -46,7 +47,7 @@ class View(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What the generator's input is drawn from. sample(key, shape) -> float32 [*shape, dim]; shape () draws one latent."""
+    """What the generator's input is drawn from: sample(key, shape) -> float32 [*shape, dim]; shape () draws one."""
 
     dim: int
     sample: Callable[[Array, tuple[int, ...]], Array]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-# One cache for this process and the commands it starts: a program is compiled once a session, never taken from an older one.
+# One cache for this process and the commands it starts: a program is compiled once a session, and in no earlier one.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jaxgan-test-cache-")
 
 import pytest
@@ -30,3 +30,39 @@ def shared():
 def root() -> Path:
     """The repository's top folder."""
     return ROOT
+
+
+@pytest.fixture
+def tiny():
+    """`tiny("loss.name=hinge", ...)` -> the config of a run of seconds: small MLPs on 8x8 digits, 40 steps of 16."""
+    from jaxgan import config as config_lib
+
+    def make(*overrides: str):
+        config = config_lib.default()
+        config.data = {"name": "digits", "resolution": 8}
+        config.latent = {"name": "normal", "dim": 4}
+        config.generator = {"name": "mlp", "width": 16, "depth": 1}
+        config.discriminator = {"name": "mlp", "width": 16, "depth": 1}
+        config.batch_size, config.total_kimg = 16, 0.64
+        config.log_every = config.sample_every = 20
+        config.checkpoint_every, config.steps_per_call = 20, 10
+        for text in overrides:
+            config_lib.override(config, text)
+        config_lib.validate(config)
+        return config
+    return make
+
+
+@pytest.fixture
+def same_bits():
+    """Asserts that two pytrees are equal to the last bit, keys included."""
+    import jax
+    import numpy as np
+
+    def check(one, two):
+        def plain(leaf):
+            return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        assert jax.tree.structure(one) == jax.tree.structure(two)
+        for (path, a), b in zip(jax.tree.leaves_with_path(one), jax.tree.leaves(two)):
+            assert np.asarray(plain(a)).tobytes() == np.asarray(plain(b)).tobytes(), jax.tree_util.keystr(path)
+    return check

@@ -44,7 +44,8 @@ class Sampler:
         made = []
         for start in range(0, len(seeds), self.chunk):
             part = slice(start, start + self.chunk)
-            made.append(self._run(weights, self._place(seeds[part]), None if labels is None else self._place(labels[part])))
+            placed = None if labels is None else self._place(labels[part])
+            made.append(self._run(weights, self._place(seeds[part]), placed))
         return np.concatenate([np.asarray(images) for images in made])[:len(seeds)]
 
     def _place(self, array: np.ndarray) -> Array:

@@ -10,7 +10,7 @@ from jaxgan.typing import Array, PyTree
 
 
 class Average(NamedTuple):
-    """init: weights -> average. update: (average, weights, images_seen, images) -> average, after a step on `images`."""
+    """init: weights -> average. update: (average, weights, images_seen, images of the last step) -> average."""
 
     init: Callable[[PyTree], PyTree]
     update: Callable[[PyTree, PyTree, Array, int], PyTree]

@@ -72,7 +72,8 @@ class Checkpoints:
                                  "use --checkpoint=latest, or train with config.evaluate_every and config.metrics.")
             return best
         if not which.isdecimal() or int(which) not in steps:
-            raise InputError(f"There is no checkpoint {which!r}. There are: latest, best, {', '.join(map(str, steps))}.")
+            there = ", ".join(["latest", "best", *map(str, steps)])
+            raise InputError(f"There is no checkpoint {which!r}. There are: {there}.")
         return int(which)
 
     def close(self) -> None:

@@ -103,7 +103,7 @@ class Progress:
         self._metrics.update({key: float(value) for key, value in (metrics or {}).items() if key in SHOWN})
         now = self._clock()
         self._marks.append((now - self._idle, step))
-        while len(self._marks) > 2 and self._marks[-1][0] - self._marks[1][0] >= RATE_WINDOW:
+        while len(self._marks) > 1 and self._marks[-1][0] - self._marks[1][0] >= RATE_WINDOW:
             self._marks.popleft()
         if self._live or self._quiet:
             return

@@ -14,7 +14,6 @@ from jaxgan.training.state import TrainState
 from jaxgan.training.update import make_steps
 from jaxgan.typing import PyTree
 
-
 CALLS_AHEAD = 2
 
 
@@ -39,7 +38,7 @@ class Cadence(NamedTuple):
 class Hooks(NamedTuple):
     """What the loop calls with a state as one device holds it.
 
-    sample(state): draws the fixed-seed grid. evaluate(state) -> (metrics, score or None). record(step, values): one log line.
+    sample(state): draws the fixed-seed grid. evaluate(state) -> (metrics, score or None). record(step, values): logs.
     """
 
     sample: Callable[[TrainState], None]

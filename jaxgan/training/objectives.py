@@ -72,7 +72,8 @@ def forward(module: nn.Module, params: PyTree, variables: dict, *inputs, key: Ar
 class Scene:
     """One update seen by one player: the networks as functions, with `params` in the place of the player's own."""
 
-    def __init__(self, parts: Parts, axis: Axis, player: str, params: PyTree, state: TrainState, batch: Batch, key: Array):
+    def __init__(self, parts: Parts, axis: Axis, player: str, params: PyTree, state: TrainState, batch: Batch,
+                 key: Array):
         self.parts, self.state, self.batch, self.player, self.params = parts, state, batch, player, params
         self.key = axis.local(key)
         # Drawn for the global batch and then split, so that z does not depend on the number of devices.
@@ -130,9 +131,9 @@ def discriminator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axi
         loss = jnp.mean(parts.loss.discriminator(real_output.logit, fake_output.logit))
         extra, states, metrics = apply_terms(
             terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name), "d")
-        signs = {f"d/sign_{what}": axis.mean(jnp.mean(jnp.sign(output.logit)))
-                 for what, output in (("real", real_output), ("fake", fake_output))}
-        logits = {f"d/logit_{what}": jnp.mean(output.logit) for what, output in (("real", real_output), ("fake", fake_output))}
+        outputs = {"real": real_output, "fake": fake_output}
+        logits = {f"d/logit_{what}": jnp.mean(output.logit) for what, output in outputs.items()}
+        signs = {f"d/sign_{what}": axis.mean(jnp.mean(jnp.sign(output.logit))) for what, output in outputs.items()}
         states |= {name: part.control(state.parts[name], signs["d/sign_real"], batch.image.shape[0] * axis.size)
                    for name, part in parts.augmentations.items()}
         return loss + extra, Outcome(variables, states, {"d/loss": loss} | signs | logits | metrics)
@@ -154,7 +155,7 @@ def generator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axis) -
 
 
 def lazy_loss(parts: Parts, name: str, term: Term, axis: Axis) -> Callable:
-    """A term alone, times its interval, so that it weighs on average what it would in every step (StyleGAN2, app. B)."""
+    """A term alone, times its interval, so that on average it weighs what it would in every step (StyleGAN2, B)."""
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         player = term.part.player
         scene = Scene(parts, axis, player, params, state, batch, key)

@@ -13,7 +13,8 @@ def adam(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: f
     return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
 
 
-def adamw(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8, weight_decay: float = 1e-4):
+def adamw(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8,
+          weight_decay: float = 1e-4):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
     return optax.adamw(learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
 

@@ -28,7 +28,7 @@ class Axis(NamedTuple):
 
 
 class Parallel(NamedTuple):
-    """One way of running: place a state, feed data, compile the steps, and get the state back as one device would hold it."""
+    """One way of running: place a state, feed data, compile the steps, get the state back as one device holds it."""
 
     axis: Axis
     mesh: Mesh
@@ -71,7 +71,7 @@ def _jit(mesh: Mesh) -> Parallel:
                   mean=lambda tree: tree),
         mesh=mesh,
         # Born on the devices inside one program: nothing aliases, so everything can be donated.
-        initialize=lambda init: compilation.jit(init, out_shardings=replicated)(),
+        initialize=lambda init: compilation.jit_once(init, out_shardings=replicated)(),
         place=place,
         gather=lambda state: state,
         place_data=place,
@@ -80,10 +80,8 @@ def _jit(mesh: Mesh) -> Parallel:
     )
 
 
-def _pmap(mesh: Mesh) -> Parallel:
-    devices = list(mesh.devices.flat)
-    count = len(devices)
-
+def _mapped_axis(count: int) -> Axis:
+    """The axis of pmap: every program holds one slice and speaks to the others by collectives."""
     def split(tree):
         index = jax.lax.axis_index(AXIS)
         def part(leaf):
@@ -92,8 +90,16 @@ def _pmap(mesh: Mesh) -> Parallel:
         return jax.tree.map(part, tree)
 
     def mean(tree):
-        return jax.tree.map(lambda leaf: jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
-                            tree)
+        def part(leaf):
+            return jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        return jax.tree.map(part, tree)
+
+    return Axis(size=count, split=split, local=lambda key: jax.random.fold_in(key, jax.lax.axis_index(AXIS)), mean=mean)
+
+
+def _pmap(mesh: Mesh) -> Parallel:
+    devices = list(mesh.devices.flat)
+    count = len(devices)
 
     def place(tree):
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)
@@ -115,10 +121,9 @@ def _pmap(mesh: Mesh) -> Parallel:
         return run
 
     return Parallel(
-        axis=Axis(size=count, split=split, local=lambda key: jax.random.fold_in(key, jax.lax.axis_index(AXIS)),
-                  mean=mean),
+        axis=_mapped_axis(count),
         mesh=mesh,
-        initialize=lambda init: place(compilation.jit(init)()),
+        initialize=lambda init: place(compilation.jit_once(init)()),
         place=place,
         gather=lambda state: jax.tree.map(lambda leaf: leaf[0], state),
         place_data=place,

@@ -7,7 +7,7 @@ from jaxgan.typing import Array, PyTree
 
 @struct.dataclass
 class Player:
-    """One network that is trained: its parameters, its other variables (batch statistics …) and its optimizer's state."""
+    """One trained network: its parameters, its other variables (batch statistics …), its optimizer's state."""
 
     params: PyTree
     variables: dict[str, PyTree]

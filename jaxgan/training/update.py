@@ -75,7 +75,8 @@ def make_steps(method: Method) -> Callable:
     return steps
 
 
-def step(method: Method, state: TrainState, slots: PyTree, data: PyTree, due: tuple[str, ...]) -> tuple[TrainState, dict]:
+def step(method: Method, state: TrainState, slots: PyTree, data: PyTree,
+         due: tuple[str, ...]) -> tuple[TrainState, dict]:
     """One step: every due phase in order, then the averages."""
     key = jax.random.fold_in(state.key, state.step)
     metrics = {}
@@ -89,7 +90,8 @@ def step(method: Method, state: TrainState, slots: PyTree, data: PyTree, due: tu
     return state.replace(step=state.step + 1, averages=averages), metrics
 
 
-def turns(method: Method, phase: Phase, state: TrainState, slots: PyTree, data: PyTree, key: Array) -> tuple[TrainState, dict]:
+def turns(method: Method, phase: Phase, state: TrainState, slots: PyTree, data: PyTree,
+          key: Array) -> tuple[TrainState, dict]:
     """The turns of one phase in one step, each on its own batch; metrics are means over them."""
     if phase.repeat == 1:
         slot = method.num_slots - 1 if phase.player == "generator" else 0
@@ -109,7 +111,7 @@ def turn(method: Method, phase: Phase, state: TrainState, batch: Batch, key: Arr
     grads, variables, parts, metrics = method.axis.mean((grads, *outcome))
     updates, opt_state = method.optimizers[phase.player].update(grads, player.opt_state, player.params)
     player = Player(optax.apply_updates(player.params, updates), variables, opt_state)
-    metrics = metrics | {f"{phase.name}/grad_norm": optax.global_norm(grads)}
+    metrics = metrics | {f"{phase.name}/grad_norm": optax.tree.norm(grads)}
     return state.replace(players=state.players | {phase.player: player}, parts=state.parts | parts), metrics
 
 
@@ -119,4 +121,4 @@ def read(slots: PyTree, slot: int | Array, data: PyTree) -> Batch:
     if "index" in fed:
         fed = {name: leaf[fed["index"]] for name, leaf in data.items()}
     image = fed["image"]
-    return Batch(from_uint8(image) if image.dtype == jnp.uint8 else image, fed["label"] if "label" in fed else None)
+    return Batch(from_uint8(image) if image.dtype == jnp.uint8 else image, fed.get("label"))

@@ -1,0 +1,49 @@
+"""jaxgan's side of the comparison: the compiled steps that `python -m jaxgan.main` runs, and nothing around them."""
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import flax
+import jax
+import jaxlib
+
+from jaxgan import config as configs
+from jaxgan import data, trees
+from jaxgan.data.pipeline import Batches
+from jaxgan.experiment import PLAYERS, Experiment
+from jaxgan.training.feed import Feed
+from jaxgan.training.phases import next_segment
+from jaxgan.training.update import make_steps
+
+
+def prepare(location: str, overrides: list[str]) -> tuple[Callable[[int], float], dict[str, Any]]:
+    """What a contestant hands to the harness: `run(steps) -> last loss of D`, and facts about itself."""
+    jax.config.update("jax_platforms", "cpu")
+    config = configs.load(location, overrides)
+    source = data.open(config.data)
+    experiment = Experiment(config, source.info)
+    method, parallel = experiment.method, experiment.parallel
+    feed = Feed(Batches(source, config.batch_size, config.seed), method.num_slots, parallel)
+    compiled = parallel.compile(make_steps(method))
+    state = parallel.place(experiment.initial_state())
+    num_params = [trees.size(state.players[name].params) for name in PLAYERS]
+    step = 0
+
+    def run(steps: int) -> float:
+        nonlocal state, step
+        end = step + steps
+        while step < end:
+            segment = next_segment(method.phases, step, (), min(config.steps_per_call, end - step))
+            state, metrics = compiled(state, feed.steps(step, segment.count), feed.data, due=segment.due)
+            step += segment.count
+        jax.block_until_ready(state)
+        return float(metrics["d/loss"])
+
+    facts = {
+        "versions": {"python": platform.python_version(), "jax": jax.__version__, "jaxlib": jaxlib.__version__,
+                     "flax": flax.__version__},
+        "num_params": num_params, "image_shape": list(source.info.shape), "num_classes": source.info.num_classes,
+        "steps_per_call": config.steps_per_call, "devices": parallel.mesh.size,
+    }
+    return run, facts

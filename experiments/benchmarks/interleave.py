@@ -1,0 +1,156 @@
+"""Fair timing of programs that do the same work: long-lived workers that take turns, one running while the others wait.
+
+A worker is a process of its own (two numerical libraries in one process would share threads and memory). What
+disturbs a machine over minutes disturbs all contestants alike, since each has a turn in every round; the order of
+turns is reversed in every second round.
+"""
+
+import importlib
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxgan.errors import InputError
+
+PAUSE = 0.3  # seconds between turns: thread pools spin a while after their last work
+
+
+class Contestant(NamedTuple):
+    """`module:function` called with `arguments` in its own process gives (run, facts).
+
+    run(steps) does that many steps, waits for the results and returns a number to look at, such as a loss.
+    """
+
+    prepare: str
+    arguments: Mapping[str, Any]
+
+
+class Turn(NamedTuple):
+    """One timed turn. cpu_seconds: processor time of all threads; value: what `run` returned."""
+
+    seconds: float
+    cpu_seconds: float
+    value: float
+
+
+class WorkerError(RuntimeError):
+    """A worker failed; the message is its traceback."""
+
+
+class Worker:
+    """A process that prepares a contestant once, then runs steps when told to."""
+
+    def __init__(self, contestant: Contestant):
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, contestant), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.facts: dict[str, Any] = self._receive()
+
+    def turn(self, steps: int) -> Turn:
+        """Runs `steps` steps."""
+        self._connection.send(steps)
+        return Turn(*self._receive())
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._connection.close()
+        self._process.join(timeout=10)
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def _receive(self) -> Any:
+        try:
+            kind, value = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            raise WorkerError(f"The worker died with exit code {self._process.exitcode}.") from None
+        if kind == "refused":
+            raise value
+        if kind == "failed":
+            raise WorkerError(value)
+        return value
+
+
+def _serve(connection: Connection, contestant: Contestant) -> None:
+    try:
+        module, _, function = contestant.prepare.partition(":")
+        run, facts = getattr(importlib.import_module(module), function)(**contestant.arguments)
+        connection.send(("done", facts))
+        while True:
+            steps = connection.recv()
+            started, cpu_started = time.perf_counter(), time.process_time()
+            value = run(steps)
+            connection.send(("done", (time.perf_counter() - started, time.process_time() - cpu_started, value)))
+    except (EOFError, KeyboardInterrupt):
+        return
+    except InputError as error:
+        connection.send(("refused", error))
+    except Exception:
+        connection.send(("failed", traceback.format_exc()))
+
+
+def compete(contestants: Mapping[str, Contestant], *, rounds: int, steps: int,
+            report: Callable[[str], None]) -> tuple[dict[str, dict[str, Any]], dict[str, list[Turn]]]:
+    """(facts, turns) by contestant, after one untimed round that compiles and warms up."""
+    workers: dict[str, Worker] = {}
+    try:
+        for name, contestant in contestants.items():
+            report(f"preparing {name}")
+            workers[name] = Worker(contestant)
+        for name, worker in workers.items():
+            report(f"warming up {name}: {worker.turn(steps).seconds:.1f} s")
+        turns: dict[str, list[Turn]] = {name: [] for name in workers}
+        for number in range(rounds):
+            for name in list(workers)[::-1 if number % 2 else 1]:
+                time.sleep(PAUSE)
+                turns[name].append(workers[name].turn(steps))
+            report(f"round {number + 1}/{rounds}: " + ", ".join(
+                f"{name} {1000 * turns[name][-1].seconds / steps:.1f}" for name in workers) + " ms a step")
+        return {name: worker.facts for name, worker in workers.items()}, turns
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def summary(turns: Mapping[str, Sequence[Turn]], units: int) -> dict[str, dict[str, float]]:
+    """Rates by contestant; `units` is what one turn processed, in images say. cores: processors kept busy."""
+    result = {}
+    for name, done in turns.items():
+        rates = [units / turn.seconds for turn in done]
+        result[name] = {"median": statistics.median(rates), "lowest": min(rates), "highest": max(rates),
+                        "cores": statistics.median(turn.cpu_seconds / turn.seconds for turn in done)}
+    return result
+
+
+def ratio(first: Sequence[Turn], second: Sequence[Turn]) -> dict[str, float]:
+    """How many times faster `first` is than `second`: the median over rounds, and its spread over them."""
+    ratios = [theirs.seconds / ours.seconds for ours, theirs in zip(first, second)]
+    return {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+
+
+def machine() -> dict[str, Any]:
+    """The processor, the cores this process may use, and the load others put on the machine (1-minute average)."""
+    return {"cpu": _cpu_name(), "cores": _cores(), "system": platform.platform(),
+            "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu_name() -> str:
+    table = Path("/proc/cpuinfo")
+    if table.is_file():
+        for line in table.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,27 @@
+"""Where images come from. `open(config.data)` gives a source; see `source.py` for what one offers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxgan import catalogue
+from jaxgan.data.digits import digits
+from jaxgan.data.folder import folder
+from jaxgan.data.npz import npz
+from jaxgan.data.source import Arrays, Info, Source
+from jaxgan.data.tfds import tfds
+from jaxgan.data.toy import toy
+
+SOURCES: dict[str, Callable[..., Source]] = {
+    "digits": digits,
+    "toy": toy,
+    "tfds": tfds,
+    "folder": folder,
+    "npz": npz,
+}
+
+__all__ = ["SOURCES", "Arrays", "Info", "Source", "open"]
+
+
+def open(spec: str | Mapping[str, Any]) -> Source:
+    """The source that `config.data` names, with its arguments."""
+    return catalogue.build(SOURCES, spec, "data")

@@ -1,0 +1,188 @@
+"""Pictures for people: pixel ranges, grids, PNG, GIF and scatter plots.
+
+A picture here is a uint8 array [H, W, C] with C = 1, 3 or 4. matplotlib is imported where it is used: it costs the
+better part of a second, which a command that never plots need not pay.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+LARGEST_SIDE = 800  # pixels: what `grid` magnifies small images up to
+LARGEST_SCALE = 8
+TITLE_HEIGHT = 36
+FONT_SIZES = (18, 16, 14, 12, 10)
+WHITE = 255
+
+
+def to_uint8(image: Any) -> np.ndarray:
+    """Float [-1, 1] -> uint8 [0, 255]: `floor(127.5 x + 128)` after clipping, so ties go up and 0 becomes 128.
+
+    Any shape. Raises FloatingPointError where a value is NaN or infinite: a black picture would hide that the
+    generator has diverged. Integers are refused with a TypeError, because they are in some other range.
+    """
+    image = np.asarray(image)
+    if image.dtype.kind in "biu":
+        raise TypeError(f"to_uint8 takes floats in [-1, 1], not {image.dtype}.")
+    image = image.astype(np.float32)
+    bad = image.size - np.count_nonzero(np.isfinite(image))
+    if bad:
+        raise FloatingPointError(f"{bad:,} of {image.size:,} pixel values are NaN or infinite: the weights that drew "
+                                 "them have diverged. Go back to an earlier checkpoint.")
+    return np.floor(np.clip(image, -1, 1) * np.float32(127.5) + np.float32(128)).astype(np.uint8)
+
+
+def from_uint8(image_u8: Any) -> Any:
+    """uint8 -> float32 in [-1, 1]. Takes NumPy and JAX arrays and returns the same kind; `to_uint8` inverts it."""
+    return image_u8.astype("float32") / 127.5 - 1
+
+
+def grid(images: Any, columns: int | None = None, pad: int = 2, scale: int | None = None,
+         title: str | None = None) -> np.ndarray:
+    """Tiles images [N, H, W, C] (uint8, or float in [-1, 1]) row by row into one picture.
+
+    columns: None makes the picture nearly square (64 square images: 8x8). pad: white pixels between tiles and around
+    them, in pixels of the result. scale: whole-number nearest-neighbour magnification; None chooses one that makes the
+    picture comfortable to look at, 1 keeps the pixels as they are. title: see `titled`.
+    """
+    images = np.asarray(images)
+    images = images if images.dtype == np.uint8 else to_uint8(images)
+    if images.ndim != 4 or 0 in images.shape or images.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"grid takes images [N, H, W, C] with N > 0 and C = 1, 3 or 4, not {images.shape}.")
+    count, height, width, channels = images.shape
+    columns = columns or max(1, min(count, math.ceil(math.sqrt(count * height / width))))
+    rows = math.ceil(count / columns)
+    scale = scale or max(1, min(LARGEST_SCALE, LARGEST_SIDE // max(columns * width, rows * height)))
+    tiles = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    height, width = height * scale, width * scale
+    picture = np.full((pad + rows * (height + pad), pad + columns * (width + pad), channels), WHITE, np.uint8)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        top, left = pad + row * (height + pad), pad + column * (width + pad)
+        picture[top:top + height, left:left + width] = tile
+    return picture if title is None else titled(picture, title)
+
+
+def titled(picture: np.ndarray, title: str) -> np.ndarray:
+    """Puts one line of text on a white strip above a picture: `"step 4,000 · 256 thousand images"`.
+
+    The strip is always `TITLE_HEIGHT` pixels high and as wide as the picture, so that pictures of one size stay of one
+    size (a GIF needs that): a title too long is set smaller, then cut short with an ellipsis.
+    """
+    channels = picture.shape[-1]
+    strip = Image.new("L", (picture.shape[1], TITLE_HEIGHT), WHITE)
+    margin = 8
+    text, font = _fit(" ".join(title.split()), picture.shape[1] - 2 * margin)
+    ImageDraw.Draw(strip).text((margin, TITLE_HEIGHT // 2), text, fill=40, font=font, anchor="lm")
+    strip = np.repeat(np.asarray(strip)[:, :, None], channels, axis=2)
+    if channels == 4:
+        strip[:, :, 3] = 255
+    return np.concatenate([strip, picture])
+
+
+def save_png(picture: np.ndarray, path: str | os.PathLike) -> Path:
+    """Writes a picture ([H, W] or [H, W, C], uint8) as PNG. The same pixels give the same bytes; see `replacing`."""
+    with replacing(path) as file:
+        _image(picture).save(file, format="PNG", compress_level=6)
+    return Path(path)
+
+
+def load_png(path: str | os.PathLike) -> np.ndarray:
+    """Reads a picture that `save_png` wrote: uint8 [H, W, C]."""
+    with Image.open(path) as image:
+        picture = np.asarray(image)
+    return picture[:, :, None] if picture.ndim == 2 else picture
+
+
+def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike, seconds_per_frame: float = 0.2,
+             last_seconds: float = 3.0) -> Path:
+    """Writes pictures of one shape as an endlessly looping GIF that rests on the last frame.
+
+    Grey frames keep every level; colour frames are reduced to the 256 colours that suit each best; RGBA is laid on
+    white. GIF counts time in hundredths of a second. A frame equal to the one before it lengthens that one.
+    """
+    shapes = {np.shape(frame) for frame in frames}
+    if len(shapes) != 1:
+        raise ValueError(f"A GIF needs at least one frame, all of one shape, not {sorted(shapes)}.")
+    images = [_gif_frame(_image(frame)) for frame in frames]
+    durations = [round(100 * seconds) * 10 for seconds in
+                 [seconds_per_frame] * (len(images) - 1) + [max(last_seconds, seconds_per_frame)]]
+    with replacing(path) as file:
+        images[0].save(file, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    return Path(path)
+
+
+def scatter(points: Any, real: Any | None = None, title: str = "", limit: float = 1.25) -> np.ndarray:
+    """Plots generated points [N, 2] over real ones [M, 2]: RGB, 640 pixels wide, with the strip of `titled`.
+
+    Both axes run from -limit to limit whatever the points do, so that pictures of one run can be compared; points
+    outside (or NaN) are counted in the corner.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # not pyplot: it keeps global state
+    from matplotlib.figure import Figure
+
+    points = np.asarray(points, np.float32)
+    figure = Figure(figsize=(6.4, 6.4), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.08, 0.06, 0.9, 0.93))
+    if real is not None:
+        axes.scatter(*np.asarray(real, np.float32).T, s=14, color="#c4c4c4", linewidths=0, label="real")
+    axes.scatter(*points.T, s=9, color="#2563c9", alpha=0.55, linewidths=0, label="generated")
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    outside = len(points) - np.count_nonzero((np.abs(points) <= limit).all(axis=1))
+    if outside:
+        axes.text(0.985, 0.015, f"{outside:,} of {len(points):,} generated points lie outside",
+                  transform=axes.transAxes, ha="right", color="#a03030", fontsize=9)
+    axes.tick_params(labelsize=9, colors="#555555")
+    axes.spines[:].set_color("#bbbbbb")
+    axes.legend(loc="upper right", frameon=False, fontsize=10, markerscale=2, ncols=2, handletextpad=0.1)
+    canvas.draw()
+    return titled(np.asarray(canvas.buffer_rgba())[:, :, :3], title)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Opens a file that takes the place of `path` only once it is whole; makes the folder where it is missing."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _image(picture: np.ndarray) -> Image.Image:
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,), (4,)):
+        raise ValueError("A picture is uint8 [H, W, C] with C = 1, 3 or 4, "
+                         f"not {picture.dtype} {picture.shape}.")
+    return Image.fromarray(np.ascontiguousarray(picture[:, :, 0] if picture.shape[2:] == (1,) else picture))
+
+
+def _gif_frame(image: Image.Image) -> Image.Image:
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image if image.mode == "L" else image.quantize(256, method=Image.Quantize.MEDIANCUT)
+
+
+def _fit(text: str, width: int) -> tuple[str, ImageFont.FreeTypeFont]:
+    """The text and the largest font with which it is at most `width` pixels wide."""
+    import matplotlib  # for the font it carries: Pillow's own lacks accents and dashes
+
+    file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    for size in FONT_SIZES:
+        font = ImageFont.truetype(file, size)
+        if font.getlength(text) <= width:
+            return text, font
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text.rstrip() + "…", font

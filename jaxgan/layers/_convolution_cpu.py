@@ -1,0 +1,258 @@
+"""The three convolution primitives as XLA-CPU runs them fastest.
+
+XLA-CPU rewrites a convolution of unusual layout to the one its fast kernel takes (NHWC, HWIO, NHWC) only in the entry
+computation: inside a loop or a branch it falls into a naive emitter, 20-100 times slower. So every convolution here is
+written in that layout from the start, with transposes around it, and without groups, which the kernel handles slowly.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxgan.layers._convolution_window import Pair, Window
+
+Array = jax.Array
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+# Where one form overtakes another, measured on two machines; results do not depend on these.
+FEW_CHANNELS = 4  # up to here a matrix product over all taps beats a convolution, whose inner loop runs over channels
+MANY_TAPS = 64  # above this, slices tap by tap cost more to compile than they gain
+MANY_PHASES = 16
+MANY_GROUPS = 16  # above this, a loop over groups compiles in constant time and runs about as fast as the unrolled one
+
+
+def convolution(x: Array, w: Array, *, window: Window) -> Array:
+    """x [B, H, W, C], w [kh, kw, C // groups, O] -> y [B, h, w, O]."""
+    depthwise = _is_depthwise(w.shape[2], window)
+    return _widened(_depthwise_convolution if depthwise else _by_group(_convolution), x, w, window)
+
+
+def input_adjoint(g: Array, w: Array, *, window: Window) -> Array:
+    """g [B, h, w, O], w [kh, kw, C // groups, O] -> [B, H, W, C]."""
+    depthwise = _is_depthwise(w.shape[2], window)
+    return _widened(_depthwise_input_adjoint if depthwise else _by_group(_input_adjoint), g, w, window)
+
+
+def filter_adjoint(x: Array, g: Array, *, window: Window) -> Array:
+    """x [B, H, W, C], g [B, h, w, O] -> [kh, kw, C // groups, O]."""
+    depthwise = _is_depthwise(x.shape[3] // window.groups, window)
+    return _widened(_depthwise_filter_adjoint if depthwise else _by_group(_filter_adjoint), x, g, window)
+
+
+def _widened(form: Callable, a: Array, b: Array, window: Window) -> Array:
+    # There are no half-precision kernels here, XLA would widen every operand of every operation. Widening once also
+    # keeps the sums over taps in float32.
+    if jnp.finfo(a.dtype).bits >= 32:
+        return form(a, b, window)
+    return form(a.astype(jnp.float32), b.astype(jnp.float32), window).astype(a.dtype)
+
+
+def _by_group(form: Callable) -> Callable:
+    """`form`, written for one group, applied to each: groups are contiguous in the last axis of operands and result."""
+
+    def grouped(a: Array, b: Array, window: Window) -> Array:
+        groups, single = window.groups, window._replace(groups=1)
+        if groups == 1:
+            return form(a, b, window)
+        if groups <= MANY_GROUPS:
+            pairs = zip(jnp.split(a, groups, axis=3), jnp.split(b, groups, axis=3))
+            return jnp.concatenate([form(u, v, single) for u, v in pairs], axis=3)
+        y = lax.map(lambda pair: form(*pair, single), (_groups_first(a, groups), _groups_first(b, groups)))
+        return jnp.moveaxis(y, 0, 3).reshape(*y.shape[1:4], groups * y.shape[4])
+
+    return grouped
+
+
+def _groups_first(a: Array, groups: int) -> Array:
+    return jnp.moveaxis(a.reshape(*a.shape[:3], groups, a.shape[3] // groups), 3, 0)
+
+
+def _dense(x: Array, w: Array, window: Window, *, padding: Sequence[Pair], **geometry: Pair) -> Array:
+    """The one call of the convolution kernel, which knows no negative padding.
+
+    geometry: window_strides, lhs_dilation, rhs_dilation, each (1, 1) where absent.
+    """
+    if min(map(min, padding)) < 0:
+        interior = [d - 1 for d in geometry.pop("lhs_dilation", (1, 1))]
+        x = _padded(x, [(low, high, between) for (low, high), between in zip(padding, interior)])
+        padding = [(0, 0), (0, 0)]
+    geometry.setdefault("window_strides", (1, 1))
+    return lax.conv_general_dilated(
+        x, w, padding=padding, dimension_numbers=LAYOUT, precision=window.precision, **geometry
+    )
+
+
+def _padded(x: Array, config: Sequence[tuple[int, int, int]]) -> Array:
+    """`lax.pad` of height and width with zeros: (low, high, between pixels) for each."""
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
+
+
+# Convolution.
+
+
+def _convolution(x: Array, w: Array, window: Window) -> Array:
+    return _dense(x, w, window, padding=window.padding, window_strides=window.stride, rhs_dilation=window.dilation)
+
+
+# Input adjoint: dx[n] = sum of g[i] w[t] over the i, t with stride * i + dilation * t - low = n.
+
+
+def _input_adjoint(g: Array, w: Array, window: Window) -> Array:
+    if window.stride != (1, 1):
+        if w.shape[2] <= FEW_CHANNELS and math.prod(window.kernel) <= MANY_TAPS:
+            return _scattered_input_adjoint(g, w, window)
+        if math.prod(window.stride) <= MANY_PHASES:
+            return _phased_input_adjoint(g, w, window)
+    padding = [
+        (e - 1 - low, n + low - (o - 1) * s - 1)
+        for n, (low, _), e, o, s in zip(window.input, window.padding, window.extent, window.output, window.stride)
+    ]
+    return _dense(g, _mirrored(w), window, padding=padding, lhs_dilation=window.stride, rhs_dilation=window.dilation)
+
+
+def _mirrored(w: Array) -> Array:
+    """The kernel of the opposite direction: taps reversed, inputs and outputs exchanged."""
+    return lax.rev(w, (0, 1)).transpose(0, 1, 3, 2)
+
+
+def _scattered_input_adjoint(g: Array, w: Array, window: Window) -> Array:
+    """One matrix product gives what each pixel of g sends to each tap; then the taps are shifted and added."""
+    products = jnp.einsum("bhwo,klio->bhwkli", g, w, precision=window.precision)
+    return _scattered([products[..., row, column, :] for row, column in _tap_indices(window)], window)
+
+
+def _phased_input_adjoint(g: Array, w: Array, window: Window) -> Array:
+    """One dense convolution for each residue of the output position modulo the stride, interleaved afterwards."""
+    mirrored = _mirrored(w)
+    rows, columns = (_phases(window, axis) for axis in (0, 1))
+    heights, widths = (-(-n // s) for n, s in zip(window.input, window.stride))
+    nothing = jnp.zeros((g.shape[0], heights, widths, w.shape[2]), g.dtype)
+
+    def phase(row, column):
+        if row is None or column is None:
+            return nothing
+        (starts, limits, steps, gaps, padding) = zip(row, column)
+        taps = lax.slice(mirrored, (*starts, 0, 0), (*limits, *mirrored.shape[2:]), (*steps, 1, 1))
+        return _dense(g, taps, window, padding=padding, rhs_dilation=gaps)
+
+    y = jnp.stack([jnp.stack([phase(row, column) for column in columns], axis=3) for row in rows], axis=2)
+    y = y.reshape(g.shape[0], heights * window.stride[0], widths * window.stride[1], w.shape[2])
+    return y[:, : window.input[0], : window.input[1]]
+
+
+def _phases(window: Window, axis: int) -> list[tuple[int, int, int, int, Pair] | None]:
+    """For each residue along `axis`: start, limit and step of its taps in the mirrored kernel, the gap between the
+    pixels of g they meet, and the padding of g. None where no tap lands.
+
+    Tap t meets output position n where n + low - dilation * t is a multiple of the stride.
+    """
+    kernel, stride, dilation = window.kernel[axis], window.stride[axis], window.dilation[axis]
+    low, inputs = window.padding[axis][0], window.output[axis]
+    outputs = -(-window.input[axis] // stride)
+    phases = []
+    for residue in range(stride):
+        taps = [t for t in range(kernel) if (residue + low - dilation * t) % stride == 0]
+        if not taps:
+            phases.append(None)
+            continue
+        first, last = ((residue + low - dilation * t) // stride for t in (taps[-1], taps[0]))
+        common = math.gcd(stride, dilation)
+        padding = (-first, outputs - inputs + last)
+        phases.append((kernel - 1 - taps[-1], kernel - taps[0], stride // common, dilation // common, padding))
+    return phases
+
+
+# Filter adjoint: dw[t] = sum of x[stride * i + dilation * t - low] g[i] over i.
+
+
+def _filter_adjoint(x: Array, g: Array, window: Window) -> Array:
+    inputs, outputs = x.shape[3], g.shape[3]
+    if window.kernel == (1, 1) or (inputs <= FEW_CHANNELS and math.prod(window.kernel) <= MANY_TAPS):
+        taps = jnp.concatenate(_taps(x, window), axis=3)
+        product = jnp.einsum("bhwi,bhwo->io", taps, g, precision=window.precision)
+        return product.reshape(*window.kernel, inputs, outputs)
+    if window.stride == (1, 1) and outputs * 4 <= inputs:
+        return _swapped_filter_adjoint(x, g, window)
+    y = _dense(
+        x.transpose(3, 1, 2, 0),
+        g.transpose(1, 2, 0, 3),
+        window,
+        padding=window.exact_padding,
+        window_strides=window.dilation,
+        rhs_dilation=window.stride,
+    )
+    return y.transpose(1, 2, 0, 3)
+
+
+def _swapped_filter_adjoint(x: Array, g: Array, window: Window) -> Array:
+    """The same sum with x as the kernel that slides over g, for the kernel's inner loop runs over its outputs."""
+    sizes = zip(window.input, window.padding, window.extent, window.output)
+    padding = [(e - 1 - low, n + low - o) for n, (low, _), e, o in sizes]
+    y = _dense(
+        g.transpose(3, 1, 2, 0), x.transpose(1, 2, 0, 3), window, padding=padding, window_strides=window.dilation
+    )
+    return lax.rev(y, (1, 2)).transpose(1, 2, 3, 0)
+
+
+# One channel per group: a handful of shifted products, which XLA fuses.
+
+
+def _is_depthwise(channels: int, window: Window) -> bool:
+    return channels == 1 and window.groups > 1 and math.prod(window.kernel) <= MANY_TAPS
+
+
+def _depthwise_convolution(x: Array, w: Array, window: Window) -> Array:
+    kernel = w.reshape(*window.kernel, window.groups, -1)
+    products = (tap[..., None] * kernel[index] for tap, index in zip(_taps(x, window), _tap_indices(window)))
+    y = functools.reduce(jnp.add, products)
+    return y.reshape(*y.shape[:3], w.shape[3])
+
+
+def _depthwise_input_adjoint(g: Array, w: Array, window: Window) -> Array:
+    kernel = w.reshape(*window.kernel, window.groups, -1)
+    g = g.reshape(*g.shape[:3], *kernel.shape[2:])
+    return _scattered([jnp.sum(g * kernel[index], axis=-1) for index in _tap_indices(window)], window)
+
+
+def _depthwise_filter_adjoint(x: Array, g: Array, window: Window) -> Array:
+    outputs = g.shape[3]
+    g = g.reshape(*g.shape[:3], window.groups, outputs // window.groups)
+    sums = [jnp.sum(tap[..., None] * g, axis=(0, 1, 2)) for tap in _taps(x, window)]
+    return jnp.stack(sums).reshape(*window.kernel, 1, outputs)
+
+
+# Between pixels and taps.
+
+
+def _tap_indices(window: Window) -> list[Pair]:
+    return list(itertools.product(*map(range, window.kernel)))
+
+
+def _taps(x: Array, window: Window) -> list[Array]:
+    """For each tap, the pixel of x that each output position multiplies with it: [B, h, w, C]."""
+    x = _padded(x, [(low, high, 0) for low, high in window.exact_padding])
+    slices = []
+    for tap in _tap_indices(window):
+        starts = [t * d for t, d in zip(tap, window.dilation)]
+        limits = [start + (o - 1) * s + 1 for start, o, s in zip(starts, window.output, window.stride)]
+        slices.append(lax.slice(x, (0, *starts, 0), (x.shape[0], *limits, x.shape[3]), (1, *window.stride, 1)))
+    return slices
+
+
+def _scattered(parts: Sequence[Array], window: Window) -> Array:
+    """The adjoint of `_taps`: what each output position sends to each tap, added up where it lands."""
+
+    def placed(part, tap):
+        config = []
+        for axis in (0, 1):
+            low = tap[axis] * window.dilation[axis] - window.padding[axis][0]
+            length = (window.output[axis] - 1) * window.stride[axis] + 1
+            config.append((low, window.input[axis] - length - low, window.stride[axis] - 1))
+        return _padded(part, config)
+
+    return functools.reduce(jnp.add, map(placed, parts, _tap_indices(window)))

@@ -1,0 +1,13 @@
+"""Network families: each module has a `Generator` and a `Discriminator` for any image shape and label count.
+
+Generator(image_shape=(H, W, C), num_classes=0, ...)(z [B, z_dim], label=None, *, train) -> image float32 [B, H, W, C]
+in [-1, 1]; Discriminator(...)(image, label=None, *, train) -> DiscriminatorOutput, its arrays float32.
+Labels are int32 [B] or float32 [B, num_classes], and ignored when num_classes is 0. Parameters are float32 whatever
+the field `dtype`, in which the network computes.
+"""
+
+from types import ModuleType
+
+from jaxgan.models import dcgan, mlp
+
+FAMILIES: dict[str, ModuleType] = {"mlp": mlp, "dcgan": dcgan}

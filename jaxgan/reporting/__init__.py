@@ -1,0 +1,1 @@
+"""What a finished or running experiment looks like to a person."""

@@ -1,0 +1,239 @@
+"""What every network family promises, over shapes, labels and precisions; and what DCGAN promises beside."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import keys
+from jaxgan.errors import InputError
+from jaxgan.models import FAMILIES
+from jaxgan.models.dcgan import _levels
+
+BATCH, Z_DIM, CLASSES = 3, 6, 4
+SMALL = {"mlp": {"width": 8, "depth": 2}, "dcgan": {"width": 4}}
+SHAPES = {
+    "mlp": [(28, 28, 1), (32, 32, 3), (48, 32, 4), (33, 29, 1), (1, 1, 2)],
+    "dcgan": [(28, 28, 1), (32, 32, 3), (48, 32, 4), (33, 29, 1), (65, 65, 3), (8, 8, 1), (15, 100, 1)],
+}
+LABELS = {
+    "none": (0, None),
+    "class": (CLASSES, jnp.array([0, 3, 1])),
+    "vector": (CLASSES, jnp.array([[1.0, 0, 0, 1], [0, 0, 0, 0], [0.5, 0.5, 0, 0]])),
+    "ignored": (0, jnp.array([0, 3, 1])),
+}
+# Compiling takes nearly all of the time here, and most of that is optimization nobody profits from.
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+CASES = [(name, shape) for name in FAMILIES for shape in SHAPES[name]]
+
+
+def networks(name, shape, num_classes=0, **fields):
+    family = FAMILIES[name]
+    return [network(image_shape=shape, num_classes=num_classes, **SMALL[name], **fields)
+            for network in (family.Generator, family.Discriminator)]
+
+
+def initialise(network, argument, label=None, seed=0):
+    return network.init(keys.root(seed), argument, label, train=True)
+
+
+def latents(seed=0):
+    return jax.random.normal(keys.root(seed), (BATCH, Z_DIM))
+
+
+def dtypes(tree):
+    return {str(leaf.dtype) for leaf in jax.tree.leaves(tree)}
+
+
+class Pair(NamedTuple):
+    """A small conditional pair for 17x16 RGB, its compiled functions, and something to feed it."""
+
+    name: str
+    generator: nn.Module
+    discriminator: nn.Module
+    init: Callable  # (key) -> (generator's variables, discriminator's)
+    generate: Callable  # (variables, z, label) -> image, evaluating
+    judge: Callable  # (variables, image, label) -> logit, evaluating
+    variables: tuple
+    image: jax.Array
+    label: jax.Array
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def pair(request):
+    generator, discriminator = networks(request.param, (17, 16, 3), CLASSES)
+    label, image = LABELS["class"][1], jax.random.uniform(keys.root(3), (BATCH, 17, 16, 3), minval=-1.0)
+
+    @quick_jit
+    def init(key):
+        return (generator.init(keys.stream(key, "g"), latents(), label, train=True),
+                discriminator.init(keys.stream(key, "d"), image, label, train=True))
+
+    return Pair(request.param, generator, discriminator, init,
+                quick_jit(lambda variables, z, label: generator.apply(variables, z, label, train=False)),
+                quick_jit(lambda variables, *inputs: discriminator.apply(variables, *inputs, train=False).logit),
+                init(keys.root(0)), image, label)
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize(("name", "shape"), CASES, ids=lambda value: str(value).replace(", ", "x"))
+def test_shapes(name, shape, labels):
+    num_classes, label = LABELS[labels]
+    generator, discriminator = networks(name, shape, num_classes)
+
+    def run(z):
+        variables = initialise(generator, z, label)
+        image, _ = generator.apply(variables, z, label, train=True, mutable=True)
+        still = generator.apply(variables, z, label, train=False)
+        critic = initialise(discriminator, image, label)
+        output, _ = discriminator.apply(critic, image, label, train=True, mutable=True)
+        return variables, critic, image, still, output, discriminator.apply(critic, image, label, train=False)
+
+    variables, critic, image, still, output, evaluated = jax.eval_shape(run, latents())
+    assert image.shape == still.shape == (BATCH, *shape)
+    assert output.logit.shape == (BATCH,)
+    assert output.features.shape[0] == BATCH
+    assert output.features.ndim == 2
+    assert output == evaluated
+    assert dtypes((variables, critic, image, output)) == {"float32"}
+    assert ("embed" in variables["params"]) == ("embed" in critic["params"]) == (num_classes > 0)
+
+
+def test_bfloat16_computes_narrow_and_answers_wide(pair):
+    """Parameters, statistics, images and logits are float32; the matrix products are not."""
+    generator, discriminator = (network.clone(dtype="bfloat16") for network in (pair.generator, pair.discriminator))
+
+    def run(g, d, z):
+        image, changed = generator.apply(g, z, pair.label, train=True, mutable=["batch_stats"])
+        output, moved = discriminator.apply(d, image, pair.label, train=True, mutable=["batch_stats"])
+        return image, changed, output, moved
+
+    assert dtypes(jax.eval_shape(lambda z: initialise(generator, z, pair.label), latents())) == {"float32"}
+    assert dtypes(jax.eval_shape(lambda x: initialise(discriminator, x, pair.label), pair.image)) == {"float32"}
+    program = jax.make_jaxpr(run)(*pair.variables, latents())
+    assert {str(out.dtype) for out in program.out_avals} == {"float32"}
+    products = [str(step.outvars[0].aval.dtype) for step in program.eqns
+                if step.primitive.name.startswith(("dot_general", "conv_general", "gan_convolution"))]
+    assert products == ["bfloat16"] * (len(products) - 1) + ["float32"]  # the last is the logit
+    assert len(products) == 6
+    narrow = quick_jit(lambda z: generator.apply(pair.variables[0], z, pair.label, train=False))(latents())
+    np.testing.assert_allclose(narrow, pair.generate(pair.variables[0], latents(), pair.label), atol=0.05)
+
+
+def test_images_are_in_range_and_depend_on_z(pair):
+    variables, _ = pair.variables
+    loud = variables | {"params": jax.tree.map(lambda leaf: leaf * 20, variables["params"])}
+    image = pair.generate(loud, latents(), pair.label)
+    assert 0.5 < jnp.abs(image).max() <= 1
+    images = [pair.generate(variables, latents(seed), pair.label) for seed in (0, 1)]
+    assert jnp.abs(images[0] - images[1]).max(axis=(1, 2, 3)).min() > 1e-4
+
+
+def test_the_label_changes_the_output(pair):
+    g, d = pair.variables
+    other = (pair.label + 1) % CLASSES
+    images = [pair.generate(g, latents(), label) for label in (pair.label, other)]
+    assert jnp.abs(images[0] - images[1]).max(axis=(1, 2, 3)).min() > 1e-4
+    logits = [pair.judge(d, pair.image, label) for label in (pair.label, other)]
+    assert jnp.abs(logits[0] - logits[1]).min() > 1e-6
+    with pytest.raises(InputError, match="give it a label"):
+        pair.generate(g, latents(), None)
+
+
+def test_evaluation_sees_each_example_alone(pair):
+    """The first answer stays when the rest of the batch is exchanged."""
+    g, d = pair.variables
+    z, image = latents(), pair.image
+    images = [pair.generate(g, z, pair.label) for z in (z, z.at[1:].set(2.0))]
+    np.testing.assert_allclose(images[0][0], images[1][0], atol=1e-6)
+    logits = [pair.judge(d, image, pair.label) for image in (image, image.at[1:].set(1.0))]
+    np.testing.assert_allclose(logits[0][0], logits[1][0], atol=1e-6)
+
+
+def test_training_moves_every_statistic_and_evaluation_none(pair):
+    for network, variables, argument in zip((pair.generator, pair.discriminator), pair.variables,
+                                            (latents(1), pair.image / 2)):
+        statistics = variables.get("batch_stats", {})
+        for train in (True, False):
+            def run(variables, argument, network=network, train=train):
+                return network.apply(variables, argument, pair.label, train=train, mutable=["batch_stats"])[1]
+            after = quick_jit(run)(variables, argument).get("batch_stats", {})
+            changed = jax.tree.map(lambda new, old: bool(jnp.any(new != old)), after, statistics)
+            assert set(jax.tree.leaves(changed)) <= {train}
+        assert bool(statistics) == (pair.name == "dcgan")
+
+
+def test_seeds_give_different_parameters(pair):
+    first, again, other = pair.variables, pair.init(keys.root(0)), pair.init(keys.root(1))
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    kernels = [[leaf for leaf in jax.tree.leaves(variables) if leaf.ndim > 1] for variables in (first, other)]
+    assert all(not np.array_equal(a, b) for a, b in zip(*kernels))
+
+
+def test_every_parameter_of_a_pair_gets_a_gradient(pair):
+    g, d = pair.variables
+
+    def logits(params):
+        image, _ = pair.generator.apply(g | {"params": params[0]}, latents(), pair.label, train=True,
+                                        mutable=["batch_stats"])
+        output, _ = pair.discriminator.apply(d | {"params": params[1]}, image, pair.label, train=True,
+                                             mutable=["batch_stats"])
+        return (output.logit * jnp.arange(1.0, BATCH + 1)).sum()
+
+    gradients = quick_jit(jax.grad(logits))((g["params"], d["params"]))
+    for path, leaf in jax.tree.leaves_with_path(gradients):
+        assert np.isfinite(leaf).all(), path
+        assert np.any(leaf), path
+
+
+def test_mlp_output():
+    """Linear outputs may leave [-1, 1], tanh ones may not."""
+    for output, largest in (("linear", 3.0), ("tanh", np.tanh(3.0))):
+        generator = FAMILIES["mlp"].Generator(image_shape=(1, 1, 2), output=output, **SMALL["mlp"])
+        shapes = jax.eval_shape(lambda z, generator=generator: initialise(generator, z), latents())
+        variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
+        variables["params"]["output"]["bias"][:] = 3.0
+        np.testing.assert_allclose(generator.apply(variables, latents(), train=False), largest, rtol=1e-6)
+    with pytest.raises(InputError, match=r"config\.generator\.output: there is no 'sine'"):
+        initialise(generator.clone(output="sine"), latents())
+    with pytest.raises(InputError, match=r"config\.generator\.activation: there is no 'rleu'.*'relu'"):
+        initialise(generator.clone(activation="rleu"), latents())
+
+
+@pytest.mark.parametrize(("shape", "sizes", "widths"), [
+    ((64, 64, 3), [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)], [3, 64, 128, 256, 512]),
+    ((28, 28, 1), [(28, 28), (14, 14), (7, 7)], [1, 64, 128]),
+    ((65, 48, 3), [(65, 48), (32, 24), (16, 12), (8, 6)], [3, 64, 128, 256]),
+    ((256, 256, 3), [(256 >> i, 256 >> i) for i in range(7)], [3, 64, 128, 256, 512, 512, 512]),
+])
+def test_dcgan_levels(shape, sizes, widths):
+    assert _levels(shape, 64, 512) == (sizes, widths)
+
+
+def test_dcgan_without_normalization_has_biases_and_no_statistics():
+    for network, argument in zip(networks("dcgan", (16, 16, 1), norm="none"), (latents(), jnp.zeros((1, 16, 16, 1)))):
+        variables = jax.eval_shape(lambda x, network=network: initialise(network, x), argument)
+        assert set(variables) == {"params"}
+        assert all("bias" in layer for layer in variables["params"].values())
+    with pytest.raises(InputError, match=r"config\.discriminator\.norm: there is no 'bacth'.*'batch'"):
+        initialise(networks("dcgan", (16, 16, 1), norm="bacth")[1], jnp.zeros((1, 16, 16, 1)))
+
+
+def test_dcgan_refuses_what_it_cannot_halve():
+    with pytest.raises(InputError, match="dcgan needs images of 8x8 or more, not 1x1"):
+        initialise(networks("dcgan", (1, 1, 2))[0], latents())
+
+
+@pytest.mark.parametrize("pair", ["dcgan"], indirect=True)
+def test_dcgan_kernels_start_as_the_paper_says(pair):
+    """N(0, 0.02^2) over all kernels together, thousands of numbers."""
+    kernels = [layer["kernel"].ravel() for variables in pair.variables for layer in variables["params"].values()
+               if "kernel" in layer]
+    assert len(kernels) == 6
+    assert np.concatenate(kernels).std() == pytest.approx(0.02, rel=0.05)
+    assert abs(np.concatenate(kernels).mean()) < 0.001

@@ -1,0 +1,46 @@
+"""Optimizers by name, and the correction for lazy phases."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgan.errors import InputError
+from jaxgan.training import optimizers
+
+
+def updates(optimizer, steps=3):
+    params = jnp.array([1.0, -2.0])
+    state, made = optimizer.init(params), []
+    for step in range(steps):
+        update, state = optimizer.update(jnp.array([0.5, 1.0]) * (step + 1), state, params)
+        made.append(update)
+    return np.asarray(made)
+
+
+def test_a_lazy_phase_scales_the_rate_and_the_betas():
+    spec = {"name": "adam", "learning_rate": 0.002, "b1": 0.5, "b2": 0.99}
+    c = 16 / 17
+    expected = optax.adam(0.002 * c, b1=0.5**c, b2=0.99**c)
+    np.testing.assert_allclose(updates(optimizers.build(spec, "x", [16])), updates(expected), rtol=1e-6)
+
+
+def test_the_correction_reaches_defaults_the_config_leaves_out():
+    c = 1 / (1 + 1 / 16 + 1 / 4)
+    expected = optax.adam(2e-4 * c, b1=0.5**c, b2=0.999**c)
+    np.testing.assert_allclose(updates(optimizers.build("adam", "x", [16, 4])), updates(expected), rtol=1e-6)
+
+
+def test_without_lazy_phases_nothing_is_scaled():
+    spec = {"name": "sgd", "learning_rate": 0.1}
+    np.testing.assert_array_equal(updates(optimizers.build(spec, "x")), updates(optax.sgd(0.1)))
+
+
+@pytest.mark.parametrize(("spec", "message"), [
+    ("adma", "optimizers.generator: there is no 'adma'. Did you mean 'adam'"),
+    ({"name": "adam", "lr": 1e-3}, "optimizers.generator.lr: adam takes no such argument"),
+    ({"name": "adam", "learning_rate": "fast"}, "learning_rate must be a number; got 'fast'"),
+])
+def test_refusals_name_the_key(spec, message):
+    with pytest.raises(InputError, match=message):
+        optimizers.build(spec, "optimizers.generator")

@@ -1,0 +1,181 @@
+"""One step: who moves, how often, on which data; and the same run in every way of running it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import data, images
+from jaxgan.data.pipeline import Batches
+from jaxgan.experiment import Experiment
+from jaxgan.regularizers.base import Regularizer
+from jaxgan.training.feed import Feed
+from jaxgan.training.phases import next_segment
+from jaxgan.training.update import make_steps
+
+
+def run(config, steps, *, fuse=1, devices=1, state=None, watch=None):
+    """Runs `steps` steps; returns (state as one device holds it, metrics of each call)."""
+    source = data.open(config["data"])
+    experiment = Experiment(config, source.info, jax.devices()[:devices])
+    batches = Batches(source, config["batch_size"], config["seed"])
+    feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
+    compiled = experiment.parallel.compile(make_steps(experiment.method))
+    state = experiment.initial_state() if state is None else state
+    step, metrics = 0, []
+    while step < steps:
+        segment = next_segment(experiment.method.phases, step, (), min(fuse, steps - step))
+        state, new = compiled(state, feed.steps(step, segment.count), feed.data, due=segment.due)
+        metrics.append((segment.count, jax.device_get(new)))
+        step += segment.count
+    return experiment.parallel.gather(state), metrics
+
+
+def means(metrics, name):
+    return sum(count * new[name] for count, new in metrics) / sum(count for count, _ in metrics)
+
+
+def close(one, two, tolerance):
+    for (path, a), b in zip(jax.tree.leaves_with_path(one), jax.tree.leaves(two)):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=jax.tree_util.keystr(path))
+
+
+def players(state):
+    return state.players, state.averages
+
+
+def test_a_step_moves_both_players_and_counts(tiny):
+    state, metrics = run(tiny(), 1)
+    again, _ = run(tiny(), 2)
+    assert int(state.step) == 1
+    assert int(again.step) == 2
+    for name in ("generator", "discriminator"):
+        moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.players[name].params, again.players[name].params)
+        assert all(jax.tree.leaves(moved)), name
+    assert {"d/loss", "g/loss", "d/sign_real", "d/sign_fake", "d/logit_real", "d/logit_fake"} <= set(metrics[0][1])
+
+
+@pytest.mark.parametrize("num_critic", [1, 3])
+def test_the_discriminator_takes_num_critic_turns(tiny, num_critic):
+    state, _ = run(tiny(f"num_critic={num_critic}"), 2)
+    counts = {name: int(player.opt_state[0].count) for name, player in state.players.items()}
+    assert counts == {"generator": 2, "discriminator": 2 * num_critic}
+
+
+def test_each_turn_sees_its_own_batch_and_none_twice(tiny):
+    """One epoch of 1,797 digits in batches of 16: 3 steps of 4 slots use 192 different examples."""
+    source = data.open({"name": "digits", "resolution": 8})
+    experiment = Experiment(tiny("num_critic=3"), source.info, jax.devices()[:1])
+    feed = Feed(Batches(source, 16, 0), experiment.method.num_slots, experiment.parallel)
+    index = np.asarray(feed.steps(0, 3)["index"])
+    assert index.shape == (3, 4, 16)
+    assert len(set(index.ravel().tolist())) == 3 * 4 * 16
+    np.testing.assert_array_equal(feed.steps(2, 1)["index"], index[2:])
+
+
+def test_fed_images_and_resident_indices_are_the_same_run(tiny):
+    config = tiny()
+    source = data.open(config["data"])
+    experiment = Experiment(config, source.info, jax.devices()[:1])
+    ends = []
+    for limit in (2 << 30, 0):
+        batches = Batches(source, 16, 0, device_memory_limit=limit)
+        feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
+        compiled = experiment.parallel.compile(make_steps(experiment.method))
+        ends.append(compiled(experiment.initial_state(), feed.steps(0, 3), feed.data, due=("d", "g"))[0])
+    close(players(ends[0]), players(ends[1]), 1e-6)
+
+
+def test_fused_and_single_steps_agree(tiny):
+    one, first = run(tiny("num_critic=2"), 8, fuse=1)
+    two, second = run(tiny("num_critic=2"), 8, fuse=4)
+    assert len(first) == 8
+    assert len(second) == 2
+    close(players(one), players(two), 1e-5)
+    np.testing.assert_allclose(means(first, "d/loss"), means(second, "d/loss"), rtol=1e-5)
+
+
+DCGAN = ("generator={'name': 'dcgan', 'width': 4}", "discriminator={'name': 'dcgan', 'width': 4}")
+
+
+
+
+def test_eight_devices_agree_with_one(tiny):
+    config = tiny(*DCGAN, "optimizers.generator={'name': 'sgd', 'learning_rate': 0.01}",
+                  "optimizers.discriminator={'name': 'sgd', 'learning_rate': 0.01}")
+    one, _ = run(config, 4, fuse=2)
+    eight, _ = run(config, 4, fuse=2, devices=8)
+    close(players(one), players(eight), 1e-5)
+
+
+def test_pmap_is_the_same_update(tiny):
+    """Without BatchNorm, whose statistics are per device under pmap, the runs are equal; SGD shows any factor."""
+    sgd = ("optimizers.generator={'name': 'sgd', 'learning_rate': 0.05}",
+           "optimizers.discriminator={'name': 'sgd', 'learning_rate': 0.05}", "num_critic=2")
+    one, first = run(tiny(*sgd), 4, fuse=2)
+    eight, second = run(tiny(*sgd, "parallel=pmap"), 4, fuse=2, devices=8)
+    close(players(one), players(eight), 1e-5)
+    np.testing.assert_allclose(means(first, "g/loss"), means(second, "g/loss"), rtol=1e-5)
+
+
+def counting(scale: float = 0.0):
+    """A regularizer from outside that counts its calls and pulls on nothing but what `scale` says."""
+    def apply(state, view):
+        pull = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(view.params))
+        return scale * pull, state + 1, {"calls": (state + 1).astype(jnp.float32)}
+    return Regularizer(init=lambda: jnp.int32(0), apply=apply, player="discriminator")
+
+
+def term(**arguments):
+    return f"regularizers={{'count': {({'name': f'{__name__}:counting'} | arguments)!r}}}"
+
+
+@pytest.mark.parametrize(("every", "calls"), [(1, 8), (2, 4), (3, 3)])
+def test_a_term_runs_every_so_many_steps_and_keeps_its_state(tiny, every, calls):
+    state, metrics = run(tiny(term(every=every)), 8, fuse=4)
+    assert int(state.parts["count"]) == calls
+    assert ("d_count/grad_norm" in {name for _, new in metrics for name in new}) == (every > 1)
+
+
+def test_a_lazy_term_weighs_its_interval_times(tiny):
+    """Where only the term moves the discriminator, one lazy turn of SGD moves it `every` times as far, times c."""
+    sgd = ("optimizers.discriminator={'name': 'sgd', 'learning_rate': 0.001}", "loss={'name': 'wasserstein'}")
+    base, _ = run(tiny(*sgd, term(scale=0.0, every=4)), 1)
+    pulled, _ = run(tiny(*sgd, term(scale=1.0, every=4)), 1)
+    moved = jax.tree.map(lambda a, b: np.asarray(a - b), pulled.players["discriminator"].params,
+                         base.players["discriminator"].params)
+    for leaf in jax.tree.leaves(moved):
+        np.testing.assert_allclose(leaf, -0.001 * 4 * (4 / 5), rtol=2e-3)
+
+
+def test_seeds_differ_and_repeat(tiny, same_bits):
+    one, _ = run(tiny("seed=3"), 2)
+    two, _ = run(tiny("seed=3"), 2)
+    other, _ = run(tiny("seed=4"), 2)
+    same_bits(one, two)
+    assert not np.array_equal(one.players["generator"].params["output"]["kernel"],
+                              other.players["generator"].params["output"]["kernel"])
+
+
+def test_the_average_follows_and_samples_come_from_it(tiny):
+    config = tiny("average.half_life_kimg=1000", "average.rampup=0")
+    state, _ = run(config, 4)
+    source = data.open(config["data"])
+    experiment = Experiment(config, source.info, jax.devices()[:1])
+    averaged = experiment.generate(experiment.weights(state), range(4))
+    raw = experiment.generate(experiment.weights(state, raw=True), range(4))
+    fresh = experiment.generate(experiment.weights(experiment.initial_state()), range(4))
+    assert np.abs(averaged - fresh).max() < np.abs(raw - fresh).max() / 5
+    assert images.to_uint8(raw).dtype == np.uint8
+
+
+@pytest.mark.parametrize("regularizer", ["r1", "gradient_penalty"])
+def test_a_penalty_shrinks_gradients(tiny, regularizer):
+    """With a heavy penalty the discriminator's gradient norm stays below that of the run without."""
+    norms = []
+    for gamma in (0.0, 100.0):
+        spec = f"regularizers={{'p': {{'name': '{regularizer}', 'gamma': {gamma}}}}}"
+        _, metrics = run(tiny(spec, "optimizers.discriminator.learning_rate=0.01"), 20, fuse=10)
+        norms.append(metrics[-1][1]["d/p_grad_norm"])
+    assert norms[1] < norms[0]
+    assert norms[0] > 0
