@@ -15,6 +15,7 @@ from jaxgan.conditioning import CONDITIONING
 from jaxgan.data import Info
 from jaxgan.latents import PRIORS
 from jaxgan.latents.sampling import Sampler, draw_labels
+from jaxgan.layers.heads import WithHeads
 from jaxgan.losses import LOSSES
 from jaxgan.metrics import METRICS, Metric
 from jaxgan.models import FAMILIES
@@ -99,12 +100,17 @@ class Experiment:
 
 def build_parts(config: Mapping[str, Any], info: Info) -> Parts:
     """Every part the config names, from the catalogues."""
+    conditioning = build_group(config, "conditioning", CONDITIONING, num_classes=info.num_classes, info=info)
+    networks = {name: build_network(config, name, info) for name in PLAYERS}
+    heads = {name: head for part, _ in conditioning.values() for name, head in part.heads.items()}
+    if heads:
+        networks["discriminator"] = WithHeads(networks["discriminator"], heads)
     return Parts(
-        networks={name: build_network(config, name, info) for name in PLAYERS},
+        networks=networks,
         loss=catalogue.build(LOSSES, config["loss"], "loss"),
         prior=catalogue.build(PRIORS, config["latent"], "latent"),
-        terms=build_terms(config, "regularizers", REGULARIZERS) | build_terms(config, "conditioning", CONDITIONING),
-        augmentations={name: catalogue.build(AUGMENTATIONS, spec, f"augmentation.{name}", info=info)
+        terms=build_regularizers(config, info) | conditioning_terms(conditioning),
+        augmentations={f"augmentation.{name}": catalogue.build(AUGMENTATIONS, spec, f"augmentation.{name}", info=info)
                        for name, spec in config["augmentation"].items()},
     )
 
@@ -117,15 +123,28 @@ def build_network(config: Mapping[str, Any], player: str, info: Info):
     return catalogue.call(module, arguments, player, image_shape=info.shape, num_classes=info.num_classes)
 
 
-def build_terms(config: Mapping[str, Any], group: str, parts: Mapping[str, Any]) -> dict[str, Term]:
-    """The regularizers or the conditioning objectives of a config, each with its interval."""
-    terms = {}
+def build_group(config: Mapping[str, Any], group: str, parts: Mapping[str, Any],
+                **context) -> dict[str, tuple[Any, int]]:
+    """The parts of one section of named parts, each with its interval."""
+    built = {}
     for name, spec in config[group].items():
         key = f"{group}.{name}"
         part_name, arguments = catalogue.split_spec(spec, key)
         every = arguments.pop("every", 1)
-        terms[name] = Term(catalogue.call(catalogue.find(parts, part_name, key), arguments, key), every)
-    return terms
+        built[name] = catalogue.call(catalogue.find(parts, part_name, key), arguments, key, **context), every
+    return built
+
+
+def build_regularizers(config: Mapping[str, Any], info: Info) -> dict[str, Term]:
+    """The regularizers of a config."""
+    return {f"regularizers.{name}": Term(name, part, every)
+            for name, (part, every) in build_group(config, "regularizers", REGULARIZERS, info=info).items()}
+
+
+def conditioning_terms(conditioning: Mapping[str, tuple[Any, int]]) -> dict[str, Term]:
+    """The objectives of each conditioning part, one for each player it speaks to."""
+    return {f"conditioning.{name}.{term.player}": Term(name, term, every)
+            for name, (part, every) in conditioning.items() for term in part.terms}
 
 
 def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -> update.Method:
@@ -141,7 +160,9 @@ def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -
         phases=build_phases(parts, axis, config["num_critic"]),
         optimizers=chosen,
         averages=kept,
-        stateful={name: term.part for name, term in parts.terms.items()} | dict(parts.augmentations),
+        stateful={key: term.part for key, term in parts.terms.items()} | dict(parts.augmentations),
+        constraints={player: [term.part.constrain for term in parts.terms.values()
+                              if term.part.player == player and term.part.constrain] for player in PLAYERS},
         batch_size=config["batch_size"],
         axis=axis,
     )

@@ -2,6 +2,6 @@
 
 from collections.abc import Callable
 
-from jaxgan.regularizers.base import Regularizer
+from jaxgan.terms import Regularizer
 
 CONDITIONING: dict[str, Callable[..., Regularizer]] = {}

@@ -11,8 +11,8 @@ from jaxgan.data.source import ArraySource, Info, Source, check_split, mirrored
 from jaxgan.data.transforms import Transform, fit_array
 
 
-def digits(*, split: str = "train", labels: bool = True, resolution: int | Sequence[int] | None = 28, channels: int | None = 1,
-           resize: str = "bicubic", crop: str = "center", mirror: bool = False) -> Source:
+def digits(*, split: str = "train", labels: bool = True, resolution: int | Sequence[int] | None = 28,
+           channels: int | None = 1, resize: str = "bicubic", crop: str = "center", mirror: bool = False) -> Source:
     """All 1,797 images, resized from 8x8. A resolution of 8 gives the originals; None means 28.
 
     labels=False leaves the classes out.

@@ -96,18 +96,29 @@ def _padded(x: Array, config: Sequence[tuple[int, int, int]]) -> Array:
 
 
 def _convolution(x: Array, w: Array, window: Window) -> Array:
+    spatial = window.kernel != (1, 1) and math.prod(window.kernel) <= MANY_TAPS
+    if spatial and w.shape[3] <= FEW_CHANNELS and window.stride == (1, 1):
+        return _scattered_input_adjoint(x, _mirrored(w), _opposite(window))
+    if spatial and w.shape[2] == 1:
+        taps = jnp.concatenate(_taps(x, window), axis=3)
+        return jnp.einsum("bhwt,to->bhwo", taps, w.reshape(taps.shape[3], w.shape[3]), precision=window.precision)
     return _dense(x, w, window, padding=window.padding, window_strides=window.stride, rhs_dilation=window.dilation)
+
+
+def _opposite(window: Window) -> Window:
+    """At stride 1 a convolution is the input adjoint of another, with the mirrored kernel: that one's window."""
+    padding = tuple((e - 1 - low, e - 1 - high) for e, (low, high) in zip(window.extent, window.padding))
+    return window._replace(input=window.output, padding=padding)
 
 
 # Input adjoint: dx[n] = sum of g[i] w[t] over the i, t with stride * i + dilation * t - low = n.
 
 
 def _input_adjoint(g: Array, w: Array, window: Window) -> Array:
-    if window.stride != (1, 1):
-        if w.shape[2] <= FEW_CHANNELS and math.prod(window.kernel) <= MANY_TAPS:
-            return _scattered_input_adjoint(g, w, window)
-        if math.prod(window.stride) <= MANY_PHASES:
-            return _phased_input_adjoint(g, w, window)
+    if w.shape[2] <= FEW_CHANNELS and math.prod(window.kernel) <= MANY_TAPS:
+        return _scattered_input_adjoint(g, w, window)
+    if 1 < math.prod(window.stride) <= MANY_PHASES:
+        return _phased_input_adjoint(g, w, window)
     padding = [
         (e - 1 - low, n + low - (o - 1) * s - 1)
         for n, (low, _), e, o, s in zip(window.input, window.padding, window.extent, window.output, window.stride)

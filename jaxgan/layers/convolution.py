@@ -266,8 +266,9 @@ def conv_transpose(
 
     w is the kernel of the convolution from O to C channels whose adjoint this is; the taps are not flipped. As in
     PyTorch's ConvTranspose2d, H = (h - 1) * stride + (kh - 1) * dilation + 1 - top - bottom, where `padding` is that of
-    the convolution. padding None makes H = h * stride. `output_shape` asks for another (H, W): the result is then cut
-    or continued at its bottom and right edges, by less than one step of the stride past any pixel's reach.
+    the convolution. padding None makes H = h * stride. `output_shape` asks for another (H, W), cut or
+    continued at its bottom and right edges: anything from where the last pixel of x still counts to where the taps end
+    or, like PyTorch's output_padding, stride - 1 past the size above.
     """
     check_operands(x, w, w.shape[3] if w.ndim == 4 else 0, groups)
     kernel, stride, dilation = w.shape[:2], pair(stride, "stride"), pair(dilation, "dilation")
@@ -278,12 +279,12 @@ def conv_transpose(
     reach = tuple((n - 1) * s + e - low for n, s, e, (low, _) in zip(x.shape[1:3], stride, extent, padding))
     size = tuple(r - high for r, (_, high) in zip(reach, padding))
     if output_shape is not None:
+        largest = tuple(max(r, n + s - 1) for r, n, s in zip(reach, size, stride))
         size = pair(output_shape, "output_shape")
-        ends = tuple(r + max(s - e, 0) for r, s, e in zip(reach, stride, extent))
-        if any(not end - max(s, e) < n <= end for n, end, s, e in zip(size, ends, stride, extent)):
+        if any(not r - e < n <= limit for n, r, e, limit in zip(size, reach, extent, largest)):
             raise InputError(
                 f"convolution: output_shape {size} cannot be made from {x.shape[1:3]} pixels with a {kernel} kernel, "
-                f"stride {stride} and padding {padding}; the largest is {ends}"
+                f"stride {stride} and padding {padding}; the largest is {largest}"
             )
     if min(size) < 1:
         raise InputError(f"convolution: padding {padding} leaves an output of {size} pixels; use less")

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from jaxgan.regularizers.base import Regularizer
 from jaxgan.regularizers.gradient import gradient_penalty, r1
+from jaxgan.terms import Regularizer
 
 REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
     "r1": r1,

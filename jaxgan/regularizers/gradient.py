@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import keys
-from jaxgan.regularizers.base import Regularizer, stateless
+from jaxgan.terms import Regularizer, stateless
 from jaxgan.typing import Array, View
 
 

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jaxgan.augmentation.base import Augmentation
 from jaxgan.keys import stream
 from jaxgan.losses import Loss
-from jaxgan.regularizers.base import Regularizer
+from jaxgan.terms import Regularizer
 from jaxgan.training.parallel import Axis
 from jaxgan.training.phases import Phase
 from jaxgan.training.state import TrainState
@@ -20,14 +20,18 @@ SHORT = {"generator": "g", "discriminator": "d"}
 
 
 class Term(NamedTuple):
-    """A regularizer or conditioning objective as the config placed it: added to the loss, or every so many steps."""
+    """A regularizer or conditioning objective as the config placed it: in every step, or every so many.
 
+    name: what metrics and phases call it.
+    """
+
+    name: str
     part: Regularizer
     every: int = 1
 
 
 class Parts(NamedTuple):
-    """A GAN as a choice of parts."""
+    """A GAN as a choice of parts. Terms and augmentations stand under the names of their states."""
 
     networks: Mapping[str, nn.Module]
     loss: Loss
@@ -55,11 +59,11 @@ def build_phases(parts: Parts, axis: Axis, num_critic: int) -> tuple[Phase, ...]
     """Discriminator, its lazy terms, generator, its lazy terms: the order of one step."""
     phases = []
     for player, main, repeat in (("discriminator", discriminator_loss, num_critic), ("generator", generator_loss, 1)):
-        terms = {name: term for name, term in parts.terms.items() if term.part.player == player}
-        joined = {name: term.part for name, term in terms.items() if term.every == 1}
+        terms = {key: term for key, term in parts.terms.items() if term.part.player == player}
+        joined = {key: term for key, term in terms.items() if term.every == 1}
         phases.append(Phase(SHORT[player], player, main(parts, joined, axis), repeat=repeat))
-        phases += [Phase(f"{SHORT[player]}_{name}", player, lazy_loss(parts, name, term, axis), every=term.every)
-                   for name, term in terms.items() if term.every > 1]
+        phases += [Phase(f"{SHORT[player]}_{term.name}", player, lazy_loss(parts, key, axis), every=term.every)
+                   for key, term in terms.items() if term.every > 1]
     return tuple(phases)
 
 
@@ -78,6 +82,9 @@ class Scene:
         self.key = axis.local(key)
         # Drawn for the global batch and then split, so that z does not depend on the number of devices.
         self.z = axis.split(parts.prior.sample(stream(key, "z"), (batch.image.shape[0] * axis.size,)))
+        for name, term in parts.terms.items():
+            if term.part.latent:
+                self.z = term.part.latent(state.parts[name], self.view(None, None, None, name))
 
     def weights(self, name: str) -> tuple[PyTree, dict]:
         player = self.state.players[name]
@@ -95,7 +102,8 @@ class Scene:
         return forward(self.parts.networks["discriminator"], params, own if variables is None else variables,
                        image, label, key=key)
 
-    def view(self, fake: Array, real_output, fake_output, name: str) -> View:
+    def view(self, fake: Array | None, real_output, fake_output, name: str) -> View:
+        """What the term called `name` may look at."""
         return View(
             generator=lambda z, label: self.generate(z, label, name)[0],
             discriminator=lambda image, label: self.discriminate(image, label, name)[0],
@@ -110,18 +118,19 @@ def augment(augmentations: Mapping[str, Augmentation], states: Mapping[str, PyTr
     return image
 
 
-def apply_terms(terms: Mapping[str, Regularizer], states: Mapping[str, PyTree], view_of: Callable[[str], View],
-                short: str) -> tuple[Array, dict[str, PyTree], dict[str, Array]]:
+def apply_terms(terms: Mapping[str, Term], states: Mapping[str, PyTree],
+                view_of: Callable[[str], View]) -> tuple[Array, dict[str, PyTree], dict[str, Array]]:
     """Sum, new states and metrics of the terms that join one loss."""
     total, new_states, metrics = jnp.float32(0), {}, {}
-    for name, part in terms.items():
-        value, new_states[name], extra = part.apply(states[name], view_of(name))
+    for key, term in terms.items():
+        value, new_states[key], extra = term.part.apply(states[key], view_of(key))
         total += value
-        metrics |= {f"{short}/{name}": value} | {f"{short}/{name}_{key}": extra[key] for key in extra}
+        prefix = f"{SHORT[term.part.player]}/{term.name}"
+        metrics |= {prefix: value} | {f"{prefix}_{name}": extra[name] for name in extra}
     return total, new_states, metrics
 
 
-def discriminator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axis) -> Callable:
+def discriminator_loss(parts: Parts, terms: Mapping[str, Term], axis: Axis) -> Callable:
     """The discriminator's main objective. Real and fake pass it separately, real first, as BatchNorm statistics ask."""
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         scene = Scene(parts, axis, "discriminator", params, state, batch, key)
@@ -130,7 +139,7 @@ def discriminator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axi
         fake_output, variables = scene.discriminate(fake, batch.label, "fake", variables)
         loss = jnp.mean(parts.loss.discriminator(real_output.logit, fake_output.logit))
         extra, states, metrics = apply_terms(
-            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name), "d")
+            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name))
         outputs = {"real": real_output, "fake": fake_output}
         logits = {f"d/logit_{what}": jnp.mean(output.logit) for what, output in outputs.items()}
         signs = {f"d/sign_{what}": axis.mean(jnp.mean(jnp.sign(output.logit))) for what, output in outputs.items()}
@@ -140,24 +149,36 @@ def discriminator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axi
     return objective
 
 
-def generator_loss(parts: Parts, terms: Mapping[str, Regularizer], axis: Axis) -> Callable:
+def generator_loss(parts: Parts, terms: Mapping[str, Term], axis: Axis) -> Callable:
     """The generator's main objective; paired losses see real images too, each beside the fake of its own index."""
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         scene = Scene(parts, axis, "generator", params, state, batch, key)
         fake, variables = scene.generate(scene.z, batch.label)
         real_output = scene.discriminate(batch.image, batch.label, "real")[0] if parts.loss.paired else None
         fake_output, _ = scene.discriminate(fake, batch.label, "fake")
-        loss = jnp.mean(parts.loss.generator(fake_output.logit, real_output.logit if real_output else None))
+        losses = parts.loss.generator(fake_output.logit, real_output.logit if real_output else None)
+        loss = weighted_mean(parts, state, losses, fake_output.logit)
         extra, states, metrics = apply_terms(
-            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name), "g")
+            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name))
         return loss + extra, Outcome(variables, states, {"g/loss": loss} | metrics)
     return objective
 
 
-def lazy_loss(parts: Parts, name: str, term: Term, axis: Axis) -> Callable:
+def weighted_mean(parts: Parts, state: TrainState, losses: Array, fake_logit: Array) -> Array:
+    """The mean of the generator's losses, weighed by the terms that choose among fakes."""
+    weights = jnp.ones_like(losses)
+    for key, term in parts.terms.items():
+        if term.part.weigh:
+            weights *= jax.lax.stop_gradient(term.part.weigh(state.parts[key], fake_logit, state.step))
+    return jnp.sum(weights * losses) / jnp.maximum(jnp.sum(weights), 1e-8)
+
+
+def lazy_loss(parts: Parts, name: str, axis: Axis) -> Callable:
     """A term alone, times its interval, so that on average it weighs what it would in every step (StyleGAN2, B)."""
+    term = parts.terms[name]
+    player = term.part.player
+
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
-        player = term.part.player
         scene = Scene(parts, axis, player, params, state, batch, key)
         fake = scene.generate(scene.z, batch.label)[0]
         if player != "generator":
@@ -165,6 +186,6 @@ def lazy_loss(parts: Parts, name: str, term: Term, axis: Axis) -> Callable:
         # What the term does not read, XLA leaves out.
         view = scene.view(fake, scene.discriminate(batch.image, batch.label, "real")[0],
                           scene.discriminate(fake, batch.label, "fake")[0], name)
-        value, states, metrics = apply_terms({name: term.part}, state.parts, lambda _: view, SHORT[player])
+        value, states, metrics = apply_terms({name: term}, state.parts, lambda _: view)
         return value * term.every, Outcome(state.players[player].variables, states, metrics)
     return objective

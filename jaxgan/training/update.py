@@ -10,7 +10,7 @@ import optax
 from jaxgan import keys, trees
 from jaxgan.augmentation.base import Augmentation
 from jaxgan.images import from_uint8
-from jaxgan.regularizers.base import Regularizer
+from jaxgan.terms import Regularizer
 from jaxgan.training.averages import Average
 from jaxgan.training.objectives import Batch
 from jaxgan.training.parallel import Axis
@@ -26,6 +26,7 @@ class Method(NamedTuple):
     optimizers: Mapping[str, optax.GradientTransformation]
     averages: Mapping[str, Average]
     stateful: Mapping[str, Regularizer | Augmentation]  # whatever keeps a state in TrainState.parts
+    constraints: Mapping[str, Sequence[Callable[[PyTree], PyTree]]]  # player -> what its params must obey
     batch_size: int
     axis: Axis
 
@@ -110,7 +111,10 @@ def turn(method: Method, phase: Phase, state: TrainState, batch: Batch, key: Arr
     (_, outcome), grads = gradient(player.params, state, batch, key)
     grads, variables, parts, metrics = method.axis.mean((grads, *outcome))
     updates, opt_state = method.optimizers[phase.player].update(grads, player.opt_state, player.params)
-    player = Player(optax.apply_updates(player.params, updates), variables, opt_state)
+    params = optax.apply_updates(player.params, updates)
+    for constrain in method.constraints[phase.player]:
+        params = constrain(params)
+    player = Player(params, variables, opt_state)
     metrics = metrics | {f"{phase.name}/grad_norm": optax.tree.norm(grads)}
     return state.replace(players=state.players | {phase.player: player}, parts=state.parts | parts), metrics
 

@@ -14,7 +14,6 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxgan.errors import InputError
 from jaxgan.layers import convolution
 from jaxgan.layers.convolution import Conv, ConvTranspose, conv, conv_transpose
 
@@ -34,8 +33,13 @@ CASES = {
     "depthwise": ((2, 6, 5, 3), (3, 3, 1, 6), {"groups": 3, "stride": 2}),
     "dilation": ((2, 6, 6, 5), (3, 2, 5, 6), {"dilation": 2}),
     "dilation and stride [phases with gaps]": ((2, 9, 8, 5), (3, 3, 5, 6), {"dilation": (2, 3), "stride": (3, 2)}),
-    "few channels [columns]": ((2, 6, 6, 3), (4, 4, 3, 5), {"stride": 2, "dilation": (1, 2), "padding": 3}),
-    "wide to narrow [swapped roles]": ((2, 5, 4, 8), (3, 3, 8, 2), {"dilation": (2, 1)}),
+    "few channels [columns and scatter]": ((2, 6, 6, 3), (4, 4, 3, 5), {"stride": 2, "dilation": (1, 2), "padding": 3}),
+    "one channel [columns, all three]": ((2, 6, 6, 1), (3, 4, 1, 5), {"stride": (1, 2)}),
+    "wide to narrow [swapped roles, opposite]": (
+        (2, 5, 4, 8),
+        (3, 3, 8, 2),
+        {"dilation": (2, 1), "padding": ((0, 1), (3, 2))},
+    ),
     "patches [too many phases]": ((2, 10, 10, 5), (5, 5, 5, 6), {"stride": 5, "padding": 0}),
     "large kernel [too many taps]": ((2, 9, 9, 1), (9, 9, 1, 2), {"stride": 2}),
 }
@@ -78,8 +82,13 @@ def draw(*shapes, dtype=jnp.float64):
     return [jnp.asarray(rng.normal(size=shape), dtype) for shape in shapes]
 
 
+def first_order(op, x, w, g, tx, tw):
+    value, pull = jax.vjp(op, x, w)
+    return {"value": value, "vjp": pull(g), "jvp": jax.jvp(op, (x, w), (tx, tw))[1]}
+
+
 def every_mode(op, x, w, g, tx, tw):
-    """Value, both gradients, tangent, and the three second orders of a cubic of `op`."""
+    """The first order and the three second orders of a cubic of `op`."""
     both = functools.partial(jax.grad, argnums=(0, 1))
 
     def f(x, w):
@@ -88,11 +97,7 @@ def every_mode(op, x, w, g, tx, tw):
     def norm(x, w):
         return sum(jnp.sum(d**2) for d in both(f)(x, w))
 
-    value, tangent = jax.jvp(op, (x, w), (tx, tw))
-    return {
-        "value": value,
-        "jvp": tangent,
-        "vjp": jax.vjp(op, x, w)[1](g),
+    return first_order(op, x, w, g, tx, tw) | {
         "reverse over reverse": both(norm)(x, w),
         "forward over reverse": jax.jvp(both(f), (x, w), (tx, tw))[1],
         "reverse over forward": both(lambda x, w: jax.jvp(f, (x, w), (tx, tw))[1])(x, w),
@@ -109,27 +114,35 @@ def assert_close(ours, expected, tolerance=1e-11):
     jax.tree_util.tree_map_with_path(check, ours, expected)
 
 
-def assert_same_in_every_mode(op, reference, x_shape, w_shape):
+def assert_same(modes, op, reference, x_shape, w_shape):
     with jax.enable_x64(True):
         g_shape = jax.eval_shape(reference, *draw(x_shape, w_shape)).shape
         operands = draw(x_shape, w_shape, g_shape, x_shape, w_shape)
-        ours, expected = (quick_jit(functools.partial(every_mode, f))(*operands) for f in (op, reference))
+        ours, expected = (quick_jit(functools.partial(modes, f))(*operands) for f in (op, reference))
         assert_close(ours, expected)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_conv_and_its_derivatives_equal_stock(case):
+def test_conv_and_its_gradients_equal_stock(case):
     x_shape, w_shape, arguments = CASES[case]
     ours, reference = (functools.partial(f, **arguments) for f in (conv, stock))
-    assert_same_in_every_mode(ours, reference, x_shape, w_shape)
+    assert_same(first_order, ours, reference, x_shape, w_shape)
+
+
+@pytest.mark.parametrize("case", ["not square", "asymmetric padding", "groups"])
+def test_second_orders_equal_stock(case):
+    x_shape, w_shape, arguments = CASES[case]
+    ours, reference = (functools.partial(f, **arguments) for f in (conv, stock))
+    assert_same(every_mode, ours, reference, x_shape, w_shape)
 
 
 @pytest.mark.parametrize("case", TRANSPOSED_CASES)
-def test_conv_transpose_and_its_derivatives_equal_the_stock_gradient(case):
+def test_conv_transpose_and_its_gradients_equal_the_stock_gradient(case):
     x_shape, w_shape, arguments, shape = TRANSPOSED_CASES[case]
     known = {name: arguments[name] for name in arguments if name in ("stride", "dilation", "groups")}
     reference = functools.partial(stock_transpose, shape=shape, low=arguments.get("padding", 1), **known)
-    assert_same_in_every_mode(functools.partial(conv_transpose, **arguments), reference, x_shape, w_shape)
+    modes = every_mode if case == "4x4 stride 2" else first_order
+    assert_same(modes, functools.partial(conv_transpose, **arguments), reference, x_shape, w_shape)
 
 
 def pullback(x, w, g, **arguments):
@@ -138,15 +151,19 @@ def pullback(x, w, g, **arguments):
     return y, *pull(g)
 
 
+run_pullback = quick_jit(pullback, static_argnames=("stride", "groups"))
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("axes", ["x", "w", "g", "xw", "xg", "wg", "xwg"])
 def test_vmap_over_any_operands_equals_a_loop(axes, groups):
     x, w, g = draw((3, 2, 4, 4, 4), (3, 3, 3, 4 // groups, 2), (3, 2, 4, 4, 2), dtype=jnp.float32)
-    run = quick_jit(functools.partial(pullback, groups=groups))
+    run = functools.partial(run_pullback, groups=groups)
     operands = [u if name in axes else u[0] for name, u in zip("xwg", (x, w, g))]
     in_axes = tuple(0 if name in axes else None for name in "xwg")
     one = [run(*(u[i] if name in axes else u for name, u in zip("xwg", operands))) for i in range(3)]
-    assert_close(jax.vmap(run, in_axes)(*operands), jax.tree.map(lambda *u: jnp.stack(u), *one), 1e-5)
+    every = quick_jit(jax.vmap(functools.partial(pullback, groups=groups), in_axes))(*operands)
+    assert_close(every, jax.tree.map(lambda *u: jnp.stack(u), *one), 1e-5)
 
 
 def test_nested_vmap_over_any_axis():
@@ -247,7 +264,7 @@ def test_accelerators_get_what_stock_lax_emits(platform):
 
 def test_bfloat16_sums_in_float32():
     x, w, g = draw((4, 16, 16, 3), (4, 4, 3, 8), (4, 8, 8, 8), dtype=jnp.float32)
-    run = quick_jit(functools.partial(pullback, stride=2))
+    run = functools.partial(run_pullback, stride=2)
     exact = run(x, w, g)
     for y, expected in zip(run(*(u.astype(jnp.bfloat16) for u in (x, w, g))), exact):
         assert y.dtype == jnp.bfloat16
@@ -303,11 +320,8 @@ def test_shard_map_sums_the_gradient_of_what_devices_share(mesh, check_vma):
 def test_pmap(mesh):
     w, x = network()
     run = jax.pmap(lambda w, x: lax.psum(jax.grad(loss)(w, x), "data"), axis_name="data", in_axes=(None, 0))
-    assert_close(
-        jax.tree.map(lambda d: d[0], jax.device_get(run(w, x[:, None]))),
-        jax.device_get(quick_jit(jax.grad(loss))(w, x)),
-        1e-5,
-    )
+    ours = jax.tree.map(lambda d: d[0], jax.device_get(run(w, x[:, None])))
+    assert_close(ours, jax.device_get(quick_jit(jax.grad(loss))(w, x)), 1e-5)
 
 
 def test_without_extension_points_stock_lax_serves_with_one_warning(monkeypatch):
@@ -331,22 +345,6 @@ def test_without_extension_points_stock_lax_serves_with_one_warning(monkeypatch)
     assert ["fall back to stock jax.lax" in str(warning.message) for warning in caught] == [True]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_modules_keep_float32_parameters_and_compute_in_dtype(dtype):
-    x = jnp.ones((2, 5, 6, 4))
-    y, variables = Conv(6, (3, 2), stride=(2, 1), groups=2, dtype=dtype).init_with_output(jax.random.key(0), x)
-    assert y.dtype == dtype
-    assert y.shape == (2, 3, 5, 6)
-    assert jax.tree.map(lambda p: (p.shape, p.dtype), variables["params"]) == {
-        "kernel": ((3, 2, 2, 6), jnp.float32),
-        "bias": ((6,), jnp.float32),
-    }
-    y, variables = ConvTranspose(7, dtype=dtype, use_bias=False).init_with_output(jax.random.key(0), x)
-    assert y.dtype == dtype
-    assert y.shape == (2, 10, 12, 7)
-    assert jax.tree.map(jnp.shape, variables["params"]) == {"kernel": (4, 4, 7, 4)}
-
-
 def test_modules_are_the_functions_plus_bias():
     (x,) = draw((2, 3, 3, 4), dtype=jnp.float32)
 
@@ -354,51 +352,17 @@ def test_modules_are_the_functions_plus_bias():
         return jnp.arange(shape[0], dtype=jnp.float32)
 
     module = Conv(6, 3, padding=((0, 1), (2, 0)), dilation=1, bias_init=bias)
-    y, variables = module.init_with_output(jax.random.key(0), x)
-    assert_close(y, stock(x, variables["params"]["kernel"], padding=((0, 1), (2, 0))) + jnp.arange(6.0), 1e-6)
+    y, variables = quick_jit(module.init_with_output)(jax.random.key(0), x)
+    assert_close(y, stock(x, variables["params"]["kernel"], padding=((0, 1), (2, 0))) + jnp.arange(6.0), 1e-5)
     module = ConvTranspose(6, 5, stride=3, padding=1, output_shape=(10, 11), bias_init=bias)
-    y, variables = module.init_with_output(jax.random.key(0), x)
+    y, variables = quick_jit(module.init_with_output)(jax.random.key(0), x)
     kernel = variables["params"]["kernel"]
     expected = stock_transpose(x, kernel, shape=(10, 11), low=1, stride=3) + jnp.arange(6.0)
-    assert_close(y, expected, 1e-6)
-
-
-def test_default_initialisation_counts_the_inputs():
-    x = jnp.ones((1, 2, 2, 64))
-    for module, shape in ((Conv(256, 3), 9 * 64), (ConvTranspose(256, 3), 9 * 64)):
-        kernel = module.init(jax.random.key(0), x)["params"]["kernel"]
-        assert jnp.var(kernel) * shape == pytest.approx(1, rel=0.02)
-
-
-X, W = jnp.ones((1, 4, 4, 4)), jnp.ones((3, 3, 4, 6))
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: conv(X[0], W), r"x \[B, H, W, C\].*\(4, 4, 4\)"),
-        (lambda: conv(X, W[0]), r"w \[kh, kw, I, O\].*\(3, 4, 6\)"),
-        (lambda: conv(X, W, groups=2), "4 channels but a kernel .* reads 8"),
-        (lambda: conv(X, W[:, :, :1], groups=4), "6 kernel outputs .* groups=4"),
-        (lambda: conv(X, W.astype(jnp.bfloat16)), "float32 but w is bfloat16"),
-        (lambda: conv(X, W, padding=-1), "does not fit"),
-        (lambda: conv(X, W, stride=0), "stride must be at least 1, got 0"),
-        (lambda: conv(X, W, stride=1.5), "stride must be an integer"),
-        (lambda: conv(X, W, padding=(1, 2)), "padding must be"),
-        (lambda: conv_transpose(X, W), "4 channels but a kernel .* reads 6"),
-        (lambda: conv_transpose(X, W.swapaxes(2, 3), output_shape=(8, 80)), r"output_shape \(8, 80\)"),
-        (lambda: conv_transpose(X, W.swapaxes(2, 3), padding=9), "padding"),
-        (lambda: Conv(6, groups=4).init(jax.random.key(0), X), "groups=4"),
-        (lambda: Conv(6, groups=3).init(jax.random.key(0), X), "groups=3"),
-    ],
-)
-def test_mistakes_are_refused_in_a_sentence(call, message):
-    with pytest.raises(InputError, match=message):
-        call()
+    assert_close(y, expected, 1e-5)
 
 
 def test_an_empty_batch_passes_through():
-    y, dx, dw = quick_jit(pullback)(jnp.ones((0, 4, 4, 5)), jnp.ones((3, 3, 5, 6)), jnp.ones((0, 4, 4, 6)))
+    y, dx, dw = run_pullback(jnp.ones((0, 4, 4, 5)), jnp.ones((3, 3, 5, 6)), jnp.ones((0, 4, 4, 6)))
     assert y.shape == (0, 4, 4, 6)
     assert dx.shape == (0, 4, 4, 5)
     assert not dw.any()

@@ -8,7 +8,7 @@ import pytest
 from jaxgan import data, images
 from jaxgan.data.pipeline import Batches
 from jaxgan.experiment import Experiment
-from jaxgan.regularizers.base import Regularizer
+from jaxgan.terms import Regularizer
 from jaxgan.training.feed import Feed
 from jaxgan.training.phases import next_segment
 from jaxgan.training.update import make_steps
@@ -133,7 +133,7 @@ def term(**arguments):
 @pytest.mark.parametrize(("every", "calls"), [(1, 8), (2, 4), (3, 3)])
 def test_a_term_runs_every_so_many_steps_and_keeps_its_state(tiny, every, calls):
     state, metrics = run(tiny(term(every=every)), 8, fuse=4)
-    assert int(state.parts["count"]) == calls
+    assert int(state.parts["regularizers.count"]) == calls
     assert ("d_count/grad_norm" in {name for _, new in metrics for name in new}) == (every > 1)
 
 
