@@ -134,9 +134,8 @@ def override(config: ConfigDict, text: str) -> None:
 
 
 def _parse(raw: str) -> Any:
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if raw.lower() in words:
-        return words[raw.lower()]
+    if raw in ("true", "false"):  # beside Python's own True and False; "none" stays a word that a part may have
+        return raw == "true"
     try:
         return ast.literal_eval(raw)
     except (ValueError, SyntaxError):

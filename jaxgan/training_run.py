@@ -10,7 +10,6 @@ import numpy as np
 from jaxgan import data, images
 from jaxgan.data.pipeline import Batches
 from jaxgan.experiment import Experiment
-from jaxgan.reporting.curves import draw_curves
 from jaxgan.runs import RunFolder
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
@@ -110,6 +109,7 @@ class Studio:
 
     def finish(self) -> str:
         """Writes the animation and the curves; says where everything is."""
+        from jaxgan.reporting.curves import draw_curves  # matplotlib: most of a second, and wanted only now
         pictures = sorted(self.folder.samples.glob("step*.png"))
         animation, curves = self.folder.samples / "training.gif", self.folder.samples / "curves.png"
         images.save_gif([images.load_png(path) for path in pictures], animation)

@@ -29,10 +29,11 @@ class Checkpoints:
         keep = preservation_policy.AnyPreservationPolicy([
             preservation_policy.LatestN(2),
             # Orbax keeps the end of the sorted list: descending, so that the lowest score stays.
-            preservation_policy.BestN(get_metric_fn=lambda metrics: metrics[SCORE], reverse=True, n=1,
-                                      keep_checkpoints_without_metrics=False),
+            preservation_policy.BestN(get_metric_fn=_score, reverse=True, n=1, keep_checkpoints_without_metrics=False),
         ])
-        options = ocp.CheckpointManagerOptions(preservation_policy=keep, read_only=read_only, create=not read_only,
+        # best_fn decides nothing beside a preservation policy, but without it Orbax does not write the scores down.
+        options = ocp.CheckpointManagerOptions(preservation_policy=keep, best_fn=_score, best_mode="min",
+                                               read_only=read_only, create=not read_only,
                                                cleanup_tmp_directories=not read_only)
         self.manager = ocp.CheckpointManager(self.folder, options=options)
 
@@ -42,8 +43,7 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step with the lowest score; None where none was scored."""
-        scored = {step: metrics[SCORE] for step in self.steps()
-                  if (metrics := self.manager.metrics(step)) and SCORE in metrics}
+        scored = {step: _score(metrics) for step in self.steps() if (metrics := self.manager.metrics(step))}
         return min(scored, key=scored.__getitem__) if scored else None
 
     def save(self, state: TrainState, score: float | None = None) -> None:
@@ -80,6 +80,10 @@ class Checkpoints:
         """Waits until everything is on disk."""
         self.manager.wait_until_finished()
         self.manager.close()
+
+
+def _score(metrics: Mapping[str, float]) -> float:
+    return metrics[SCORE]
 
 
 def _pack(state: TrainState) -> dict[str, Any]:

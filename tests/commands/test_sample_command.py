@@ -1,0 +1,82 @@
+"""`python -m jaxgan.sample`: the bytes of a seed depend on nothing but the run and the seed."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from jaxgan import images
+
+
+@pytest.fixture(scope="module")
+def trained(command_in, small, tmp_path_factory):
+    """A run of 80 steps with a small DCGAN generator: BatchNorm, convolutions and labels."""
+    folder = tmp_path_factory.mktemp("trained")
+    code, _, err = command_in(folder)("main", f"--config={small}", "--workdir=run", "--config.evaluate_every=0",
+                                      "--config.generator={'name': 'dcgan', 'width': 8}")
+    assert code == 0, err
+    return folder / "run"
+
+
+def test_a_seed_is_the_same_bytes_however_it_is_made(command, trained, tmp_path):
+    def sample(seeds, output, **how):
+        code, out, err = command("sample", f"--workdir={trained}", f"--seeds={seeds}", f"--output={output}", **how)
+        assert code == 0, err
+        return out
+    sample("0-63", "many")
+    sample("37", "alone")
+    sample("30-40,63", "eight", devices=8)
+    sample("0-63", "arrays.npz", devices=8)
+    listed = json.loads((tmp_path / "many" / "samples.json").read_text())["samples"]
+    assert [entry["seed"] for entry in listed] == list(range(64))
+    for entry in listed:
+        assert hashlib.sha256((tmp_path / "many" / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+    alone = (tmp_path / "alone" / "seed000037.png").read_bytes()
+    assert alone == (tmp_path / "many" / "seed000037.png").read_bytes()
+    assert alone == (tmp_path / "eight" / "seed000037.png").read_bytes()
+    arrays = np.load(tmp_path / "arrays.npz")
+    assert arrays["images"].shape == (64, 8, 8, 1)
+    assert arrays["images"].dtype == np.uint8
+    assert [entry["label"] for entry in listed] == arrays["labels"].tolist()
+    for seed in (0, 37, 63):
+        pixels = images.load_png(tmp_path / "many" / f"seed{seed:06d}.png")
+        np.testing.assert_array_equal(arrays["images"][seed], pixels)
+
+    sample("0-63", "grid.png")
+    training = images.load_png(trained / "samples" / "step00000080.png")
+    grid = images.load_png(tmp_path / "grid.png")
+    np.testing.assert_array_equal(training[-grid.shape[0]:], grid)
+
+
+def test_labels_and_weights_are_chosen(command, trained, tmp_path):
+    for name, options in {"zeros": ["--labels=0"], "ones": ["--labels=1"], "all": ["--labels=0-9"],
+                          "raw": ["--labels=0", "--raw"]}.items():
+        code, _, err = command("sample", f"--workdir={trained}", "--seeds=0-19", f"--output={name}.npz", *options)
+        assert code == 0, err
+    made = {name: np.load(tmp_path / f"{name}.npz") for name in ("zeros", "ones", "all", "raw")}
+    assert made["all"]["labels"].tolist() == list(range(10)) * 2
+    assert not np.array_equal(made["zeros"]["images"], made["ones"]["images"])
+    assert not np.array_equal(made["zeros"]["images"], made["raw"]["images"])
+    np.testing.assert_array_equal(made["zeros"]["images"][10], made["all"]["images"][10])
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--seeds=9-3"], "runs backwards; write 3-9"),
+    (["--seeds=a"], "'a' is no number or range"),
+    (["--seeds=4294967296"], "too large"),
+    (["--labels=10"], "the largest is 9"),
+    (["--checkpoint=7"], "There are: latest, best, 60, 80"),
+    (["--checkpoint=best"], "No checkpoint of this run has a score"),
+    (["--output=x.jpg"], "write to a .png, a .npz, or a folder"),
+    (["--output=no/where/x.png"], "there is no folder no/where"),
+    (["--workdir=nowhere"], "nowhere is not a run"),
+    (["--sedes=3"], "Unrecognized arguments: --sedes=3"),
+])
+def test_refusals(trained, arguments, message, tmp_path, monkeypatch):
+    from jaxgan import sample
+    from jaxgan.errors import InputError
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        sample.main([f"--workdir={trained}", "--output=x.png", *arguments])
+    assert not (tmp_path / "x.png").exists()

@@ -1,0 +1,159 @@
+"""Every config that ships trains: two steps each, on data made small."""
+
+import importlib.util
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgan import config as config_lib
+from jaxgan import data
+from jaxgan.data.pipeline import Batches
+from jaxgan.errors import InputError
+from jaxgan.experiment import Experiment
+from jaxgan.training.feed import Feed
+from jaxgan.training.update import make_steps
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+SMALL = ("batch_size=8", "steps_per_call=2")
+
+
+def ready(config):
+    """All that two steps with every phase due need: (experiment, feed, their names)."""
+    source = data.open(config["data"])
+    experiment = Experiment(config, source.info, jax.devices()[:1])
+    feed = Feed(Batches(source, config["batch_size"], 0), experiment.method.num_slots, experiment.parallel)
+    return experiment, feed, tuple(phase.name for phase in experiment.method.phases)
+
+
+def fits(config):
+    """Two steps on these data trace: every shape, type and label fits. Nothing is compiled."""
+    experiment, feed, due = ready(config)
+    steps = make_steps(experiment.method)
+    state, metrics = jax.eval_shape(lambda *arguments: steps(*arguments, due=due), experiment.abstract_state(),
+                                    feed.steps(0, 2), feed.data)
+    assert jax.tree.structure(state) == jax.tree.structure(experiment.abstract_state())
+    assert metrics["d/loss"].shape == ()
+
+
+def trains(config):
+    """Two steps in one call; every metric and parameter is finite and the steps are counted."""
+    experiment, feed, due = ready(config)
+    steps = experiment.parallel.compile(make_steps(experiment.method))
+    state, metrics = steps(experiment.initial_state(), feed.steps(0, 2), feed.data, due=due)
+    assert int(state.step) == 2
+    for name, value in metrics.items():
+        assert np.isfinite(value), name
+    for leaf in jax.tree.leaves(state.players):
+        assert np.isfinite(leaf).all()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_trains_two_steps(path):
+    trains(config_lib.load(str(path), SMALL))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_says_what_it_is(path):
+    spec = importlib.util.spec_from_file_location("config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    command = f"python -m jaxgan.main --config={path.relative_to(ROOT)}"
+    assert command in module.__doc__
+    for word in ("20", "laptop"):  # a paper's year, and what to change on a laptop
+        assert word in module.__doc__
+
+
+@pytest.mark.parametrize("argument", ["mnist", "cifar10"])
+def test_dcgan_fits_tfds(argument, shared):
+    folder = shared(f"data/tfds/{argument}").parent
+    fits(config_lib.load(f"{ROOT}/configs/dcgan.py:{argument}",
+                           (*SMALL, f"data.dir={folder}", "data.split=train[:64]", "generator.width=4",
+                            "discriminator.width=4")))
+
+
+@pytest.mark.parametrize("argument", ["folder:{}/data/folder", "npz:{}/data/pneumoniamnist.npz"])
+def test_dcgan_fits_files(argument, shared):
+    argument = argument.format(shared("data").parent)
+    fits(config_lib.load(f"{ROOT}/configs/dcgan.py:{argument}",
+                           (*SMALL, "generator.width=4", "discriminator.width=4")))
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    (["batch_sise=3"], r"no option config.batch_sise. Did you mean 'batch_size'"),
+    (["batch_size=many"], "config.batch_size must be a whole number; got 'many'"),
+    (["batch_size=0"], "config.batch_size must be at least 1"),
+    (["total_kimg=-1"], "config.total_kimg must be above 0"),
+    (["average.halflife=3"], "no option config.average.halflife. Did you mean 'half_life_kimg'"),
+    (["optimisers.generator.b1=0"], "no section config.optimisers. Did you mean 'optimizers'"),
+    (["parallel=pmpa"], "there is no 'pmpa'. Did you mean 'pmap'"),
+    (["regularizers.r1={'name': 'r1', 'every': 0}"], "regularizers.r1.every must be a whole number of steps from 1"),
+    (["regularizers.r1=5"], "config.regularizers.r1 must name a part"),
+    (["metrics=fd_pixels"], "config.metrics must be a list"),
+    (["seed=4294967296"], "config.seed must be below 2"),
+    (["batch_size"], "--config.batch_size needs a value"),
+])
+def test_refusals_of_the_config(overrides, message):
+    with pytest.raises(InputError, match=message):
+        config_lib.load(f"{ROOT}/configs/dcgan.py", overrides)
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    (["loss=hinje"], "config.loss: there is no 'hinje'. Did you mean 'hinge'"),
+    (["loss.margin=2"], "config.loss.margin: .* takes no such argument"),
+    (["generator.widht=8"], "config.generator.widht: Generator takes no such argument. Did you mean .*'width'"),
+    (["generator.width=wide"], "config.generator.width must be a whole number; got 'wide'"),
+    (["generator.name=dcgam"], "config.generator: there is no 'dcgam'. Did you mean 'dcgan'"),
+    (["generator.name=no_such_package.nets:G"], "cannot import 'no_such_package.nets'"),
+    (["generator.name=jaxgan.losses:Nothing"], "'jaxgan.losses' has no 'Nothing'"),
+    (["metrics=('modes',)"], "modes needs data whose modes are known"),
+    (["latent.dim=0"], "config.latent.dim is 0"),
+])
+def test_refusals_when_the_parts_are_built(overrides, message):
+    config = config_lib.load(f"{ROOT}/configs/dcgan.py", overrides)
+    with pytest.raises(InputError, match=message):
+        Experiment(config, data.open("digits").info, jax.devices()[:1])
+
+
+def test_a_batch_that_devices_cannot_share_is_refused():
+    config = config_lib.load(f"{ROOT}/configs/dcgan.py", ["batch_size=12"])
+    with pytest.raises(InputError, match="8 devices cannot share evenly: make it a multiple of 8"):
+        Experiment(config, data.open("digits").info, jax.devices()[:8])
+
+
+@pytest.mark.parametrize(("location", "message"), [
+    ("configs/dcgn.py", r"no config file 'configs/dcgn.py'. Did you mean 'configs/dcgan.py'"),
+    ("nowhere/x.py", "no config file 'nowhere/x.py'"),
+    ("README.md", "is not a Python file"),
+    ("jaxgan/keys.py", "has no function get_config"),
+    ("configs/dcgan.py:minst", "no data called 'minst'. Did you mean 'mnist'"),
+    ("configs/dcgan.py:folder", "lacks its path: write folder:PATH"),
+    ("configs/ring.py:square", "no data called 'square'"),
+])
+def test_refusals_of_the_config_file(location, message, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(InputError, match=message):
+        config_lib.load(location)
+
+
+def test_overrides_reach_every_kind_of_value():
+    config = config_lib.load(f"{ROOT}/configs/dcgan.py", [
+        "loss=hinge", "regularizers.r1={'name': 'r1', 'gamma': 2}", "regularizers.r1.every=4", "seed=3",
+        "total_kimg=2", "data.on_bad=skip", "metrics=()", "optimizers.generator.b1=0.0"])
+    assert config["loss"] == "hinge"
+    assert config["regularizers"]["r1"]["every"] == 4
+    assert config["total_kimg"] == 2.0
+    assert isinstance(config["total_kimg"], float)
+    assert config["data"]["on_bad"] == "skip"
+    again = config_lib.from_json(config_lib.to_json(config), ROOT)
+    assert config_lib.differences(config, again) == []
+    config = config_lib.load(f"{ROOT}/configs/dcgan.py", ["loss=hinge", "loss.name=wasserstein"])
+    assert config["loss"]["name"] == "wasserstein"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"seed": 0}', '"x"'])
+def test_a_damaged_run_config_is_refused(text, tmp_path):
+    with pytest.raises(InputError):
+        config_lib.from_json(text, tmp_path / "config.json")
