@@ -1,6 +1,18 @@
-"""DCGAN (Radford et al. 2016, "Unsupervised representation learning with deep convolutional GANs"), at any size.
+"""DCGAN for small images of any kind, after Radford et al. 2016, with what has been learned since.
 
     python -m jaxgan.main --config=configs/dcgan.py
+
+The paper's networks, made conditional where the data have labels. Departures: no BatchNorm in the discriminator but an
+R1 penalty (Mescheder et al. 2018), Adam with β₁ = 0 and β₂ = 0.99, and samples from an average of the generator's
+weights (Karras et al. 2018). With these, a few thousand steps on 1,797 digits are enough. The paper's own form is
+
+    --config.regularizers={} --config.discriminator.norm=batch --config.optimizers.generator=adam
+    --config.optimizers.discriminator=adam --config.generator.width=64 --config.discriminator.width=64
+
+Data by argument: `configs/dcgan.py:mnist`, `:cifar10`, `:folder:PATH`, `:npz:PATH`, `:tfds:NAME`; without one, the
+handwritten digits of scikit-learn at 28×28. Made for a laptop: `experiments/first_run` has the time on two CPU cores
+and what a classifier says of the samples. On an accelerator, or for colour and larger images, train wider and longer:
+--config.generator.width=64 --config.discriminator.width=64 --config.total_kimg=5000.
 """
 
 from jaxgan.config import data_argument, default
@@ -9,9 +21,17 @@ from jaxgan.config import data_argument, default
 def get_config(arg: str = "digits"):
     config = default()
     config.data = data_argument(arg)
-    config.total_kimg = 200.0
+    config.total_kimg = 166.4
+    config.latent = {"name": "normal", "dim": 64}
     config.generator = {"name": "dcgan", "width": 32}
-    config.discriminator = {"name": "dcgan", "width": 32}
-    config.evaluate_every = 1000
+    config.discriminator = {"name": "dcgan", "width": 32, "norm": "none", "embed_dim": 16}
+    config.regularizers = {"r1": {"name": "r1", "gamma": 0.3}}
+    adam = {"name": "adam", "learning_rate": 1e-3, "b1": 0.0, "b2": 0.99}
+    config.optimizers = {"generator": dict(adam), "discriminator": dict(adam)}
+    config.average = {"half_life_kimg": 20.0, "rampup": 0.1}
+    config.log_every = 100
+    config.sample_every = 200
+    config.checkpoint_every = 500
+    config.evaluate_every = 1300
     config.metrics = ("fd_pixels",)
     return config
