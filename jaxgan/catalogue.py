@@ -71,13 +71,13 @@ def _check_type(value: Any, parameter: inspect.Parameter, key: str) -> None:
     """Refuses a value that a plainly annotated parameter (int, float, bool, str, or None) cannot mean."""
     annotation = parameter.annotation
     options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    if not set(options) <= {int, float, bool, str, type(None)}:
+    kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", type(None): "None"}
+    plain = all(option in kinds for option in options)
+    if type(value) in options or (float in options and type(value) is int) or options == (parameter.empty,):
         return
-    if float in options and type(value) is int:
-        return
-    if type(value) not in options:
-        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", type(None): "none"}
-        raise InputError(f"{key} must be {' or '.join(kinds[option] for option in options)}; got {value!r}.")
+    if plain or (float in options and type(value) in kinds):  # a number that may also be a schedule
+        wanted = " or ".join(kinds[option] for option in options if option in kinds)
+        raise InputError(f"{key} must be {wanted}; got {value!r}.")
 
 
 def accepted(factory: Callable) -> dict[str, inspect.Parameter]:

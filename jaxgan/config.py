@@ -19,7 +19,7 @@ from jaxgan.catalogue import suggest
 from jaxgan.errors import InputError
 
 PARTS = ("data", "latent", "generator", "discriminator", "loss")  # one part each: a name, or {name, arguments}
-GROUPS = ("regularizers", "conditioning", "augmentation", "optimizers")  # any number of parts, under names of choice
+GROUPS = ("regularizers", "conditioning", "augmentation", "optimizers", "average")  # parts under names of choice
 PARALLEL = ("jit", "pmap")
 
 
@@ -42,7 +42,9 @@ def default() -> ConfigDict:
             "generator": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999},
             "discriminator": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999},
         },
-        "average": {"half_life_kimg": 10.0, "rampup": 0.05},  # of the generator's weights; half_life_kimg 0: none
+        "average": {               # of the generator's weights; samples come from the first
+            "ema": {"name": "exponential", "half_life_kimg": 10.0, "rampup": 0.05},
+        },
         "parallel": "jit",         # "jit": one program over a mesh; "pmap": per-device BatchNorm statistics
         "steps_per_call": 10,      # steps fused into one compiled call; cadences are best multiples of it
         "log_every": 100,
@@ -211,8 +213,6 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
         raise InputError(f"config.seed must be below 2**32; got {config['seed']}.")
     if not config["total_kimg"] > 0:
         raise InputError(f"config.total_kimg must be above 0; got {config['total_kimg']}.")
-    if min(config["average"].values()) < 0:
-        raise InputError("config.average holds durations: none may be negative.")
     if config["parallel"] not in PARALLEL:
         hint = suggest(config["parallel"], PARALLEL)
         raise InputError(f"config.parallel: there is no {config['parallel']!r}. {hint}")

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import catalogue, keys
+from jaxgan import catalogue, keys, schedules
 from jaxgan.augmentation import AUGMENTATIONS
 from jaxgan.conditioning import CONDITIONING
 from jaxgan.data import Info
@@ -26,6 +26,7 @@ from jaxgan.training.state import TrainState
 from jaxgan.typing import Array, PyTree
 
 PLAYERS = ("generator", "discriminator")
+LAZY = ("regularizers", "conditioning")  # sections whose parts take an interval, `every`
 INIT_BATCH = 64  # latents and images that networks are initialised on; BatchNorm takes its first statistics from them
 
 
@@ -101,7 +102,9 @@ class Experiment:
 def build_parts(config: Mapping[str, Any], info: Info) -> Parts:
     """Every part the config names, from the catalogues."""
     conditioning = build_group(config, "conditioning", CONDITIONING, num_classes=info.num_classes, info=info)
-    networks = {name: build_network(config, name, info) for name in PLAYERS}
+    blind = any(part.hides_label for part, _ in conditioning.values())
+    networks = {"generator": build_network(config, "generator", info, info.num_classes),
+                "discriminator": build_network(config, "discriminator", info, 0 if blind else info.num_classes)}
     heads = {name: head for part, _ in conditioning.values() for name, head in part.heads.items()}
     if heads:
         networks["discriminator"] = WithHeads(networks["discriminator"], heads)
@@ -110,17 +113,17 @@ def build_parts(config: Mapping[str, Any], info: Info) -> Parts:
         loss=catalogue.build(LOSSES, config["loss"], "loss"),
         prior=catalogue.build(PRIORS, config["latent"], "latent"),
         terms=build_regularizers(config, info) | conditioning_terms(conditioning),
-        augmentations={f"augmentation.{name}": catalogue.build(AUGMENTATIONS, spec, f"augmentation.{name}", info=info)
-                       for name, spec in config["augmentation"].items()},
+        augmentations={f"augmentation.{name}": part for name, (part, _) in
+                       build_group(config, "augmentation", AUGMENTATIONS, info=info).items()},
     )
 
 
-def build_network(config: Mapping[str, Any], player: str, info: Info):
+def build_network(config: Mapping[str, Any], player: str, info: Info, num_classes: int):
     """The network of one player. A name from outside jaxgan gives the class itself, one of ours the family it is in."""
     name, arguments = catalogue.split_spec(config[player], player)
     found = catalogue.find(FAMILIES, name, player)
     module = getattr(found, player.capitalize(), found)
-    return catalogue.call(module, arguments, player, image_shape=info.shape, num_classes=info.num_classes)
+    return catalogue.call(module, arguments, player, image_shape=info.shape, num_classes=num_classes)
 
 
 def build_group(config: Mapping[str, Any], group: str, parts: Mapping[str, Any],
@@ -130,7 +133,8 @@ def build_group(config: Mapping[str, Any], group: str, parts: Mapping[str, Any],
     for name, spec in config[group].items():
         key = f"{group}.{name}"
         part_name, arguments = catalogue.split_spec(spec, key)
-        every = arguments.pop("every", 1)
+        every = arguments.pop("every", 1) if group in LAZY else 1
+        arguments = schedules.resolve(arguments, key)
         built[name] = catalogue.call(catalogue.find(parts, part_name, key), arguments, key, **context), every
     return built
 
@@ -152,14 +156,13 @@ def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -
     chosen = {}
     for player in PLAYERS:
         lazy = [term.every for term in parts.terms.values() if term.part.player == player and term.every > 1]
-        chosen[player] = optimizers.build(config["optimizers"][player], f"optimizers.{player}", lazy)
-    kept = {}
-    if config["average"]["half_life_kimg"]:
-        kept["ema"] = averages.exponential(**config["average"])
+        turns = config["num_critic"] if player == "discriminator" else 1
+        chosen[player] = optimizers.build(config["optimizers"][player], f"optimizers.{player}", lazy,
+                                          images=config["batch_size"] * config["num_critic"] / turns)
     return update.Method(
-        phases=build_phases(parts, axis, config["num_critic"]),
+        phases=build_phases(parts, axis, config["num_critic"], config["batch_size"] * config["num_critic"]),
         optimizers=chosen,
-        averages=kept,
+        averages={name: average for name, (average, _) in build_group(config, "average", averages.AVERAGES).items()},
         stateful={key: term.part for key, term in parts.terms.items()} | dict(parts.augmentations),
         constraints={player: [term.part.constrain for term in parts.terms.values()
                               if term.part.player == player and term.part.constrain] for player in PLAYERS},

@@ -2,6 +2,9 @@
 
 Every loss gives one value an example, at least float32 whatever the networks computed in, without reduction: the
 engine takes the mean. r is the discriminator's logit on a real image, f its logit on a fake one.
+
+Losses that need more than logits live elsewhere: the multi-hinge, whose logits are of classes, in `conditioning`; the
+slicing (SAN) variant of any loss here is a head that normalises its last layer and the regularizer `san`.
 """
 
 from collections.abc import Callable
@@ -29,7 +32,7 @@ def non_saturating() -> Loss:
     """Softplus loss: D softplus(-r) + softplus(f), G softplus(-f).
 
     Goodfellow et al. 2014, section 3: the generator maximises log D(G(z)), which keeps its gradient where the
-    discriminator is sure of itself.
+    discriminator is sure of itself. StyleGAN calls it the logistic loss, and so may a config: "logistic" is this.
     """
     return Loss(discriminator=_cross_entropy, generator=lambda fake, real=None: jax.nn.softplus(-_wide(fake)))
 
@@ -83,6 +86,25 @@ def relativistic_paired() -> Loss:
     )
 
 
+def dual_contrastive() -> Loss:
+    """Each real against all fakes and each fake against all reals of the batch (Yu et al. 2021, eqs. 2 and 3).
+
+    D log(1 + sum_j exp(f_j - r_i)) + log(1 + sum_j exp(f_i - r_j)). The paper writes a game in which G maximises what
+    D minimises; here, as `non_saturating` does for `minimax`, G minimises the same with the roles exchanged, and keeps
+    its gradient where D is sure. Values grow with log B; under `parallel="pmap"` each device contrasts its own part.
+    """
+    return Loss(
+        discriminator=lambda real, fake: _contrast(_wide(real), _wide(fake)),
+        generator=lambda fake, real: _contrast(_wide(fake), _wide(real)),
+        paired=True,
+    )
+
+
+def _contrast(above: Array, below: Array) -> Array:
+    gaps = below[None, :] - above[:, None]  # [i, j]: how far below_j stands over above_i
+    return sum(jax.nn.softplus(jax.nn.logsumexp(gaps, axis=axis)) for axis in (0, 1))
+
+
 def _cross_entropy(real: Array, fake: Array) -> Array:
     return jax.nn.softplus(-_wide(real)) + jax.nn.softplus(_wide(fake))
 
@@ -93,9 +115,11 @@ def _wide(logit: Array) -> Array:
 
 LOSSES: dict[str, Callable[..., Loss]] = {
     "non_saturating": non_saturating,
+    "logistic": non_saturating,
     "minimax": minimax,
     "hinge": hinge,
     "least_squares": least_squares,
     "wasserstein": wasserstein,
     "relativistic_paired": relativistic_paired,
+    "dual_contrastive": dual_contrastive,
 }

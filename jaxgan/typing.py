@@ -44,6 +44,7 @@ class View(NamedTuple):
     fake_output: DiscriminatorOutput
     key: Array
     step: Array
+    images: Array  # real images seen so far: what schedules are functions of
 
 
 class Prior(NamedTuple):

@@ -86,7 +86,6 @@ def test_dcgan_fits_files(argument, shared):
     (["batch_size=many"], "config.batch_size must be a whole number; got 'many'"),
     (["batch_size=0"], "config.batch_size must be at least 1"),
     (["total_kimg=-1"], "config.total_kimg must be above 0"),
-    (["average.halflife=3"], "no option config.average.halflife. Did you mean 'half_life_kimg'"),
     (["optimisers.generator.b1=0"], "no section config.optimisers. Did you mean 'optimizers'"),
     (["parallel=pmpa"], "there is no 'pmpa'. Did you mean 'pmap'"),
     (["regularizers.r1={'name': 'r1', 'every': 0}"], "regularizers.r1.every must be a whole number of steps from 1"),
@@ -110,6 +109,8 @@ def test_refusals_of_the_config(overrides, message):
     (["generator.name=jaxgan.losses:Nothing"], "'jaxgan.losses' has no 'Nothing'"),
     (["metrics=('modes',)"], "modes needs data whose modes are known"),
     (["latent.dim=0"], "config.latent.dim is 0"),
+    (["average.ema.halflife=3"], "config.average.ema.halflife: exponential takes no such .* 'half_life_kimg'"),
+    (["optimizers.generator.b2={'name': 'cosin'}"], "optimizers.generator.b2: there is no 'cosin'"),
 ])
 def test_refusals_when_the_parts_are_built(overrides, message):
     config = config_lib.load(f"{ROOT}/configs/dcgan.py", overrides)

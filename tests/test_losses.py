@@ -17,6 +17,8 @@ def softplus(x):
     return np.logaddexp(0, x)
 
 
+GAPS = np.exp(FAKE[:, None] - REAL[None, :])  # [fake, real]
+
 CLOSED_FORMS = [
     ("non_saturating", softplus(-REAL) + softplus(FAKE), softplus(-FAKE)),
     ("minimax", softplus(-REAL) + softplus(FAKE), -softplus(FAKE)),
@@ -26,6 +28,9 @@ CLOSED_FORMS = [
      0.5 * (REAL - 1) ** 2 + 0.5 * (FAKE + 1) ** 2, 0.5 * FAKE**2),
     ("wasserstein", FAKE - REAL, -FAKE),
     ("relativistic_paired", softplus(FAKE - REAL), softplus(REAL - FAKE)),
+    ("logistic", softplus(-REAL) + softplus(FAKE), softplus(-FAKE)),
+    ("dual_contrastive", np.log1p(GAPS.sum(0)) + np.log1p(GAPS.sum(1)),
+     np.log1p((1 / GAPS).sum(0)) + np.log1p((1 / GAPS).sum(1))),
 ]
 
 
@@ -61,7 +66,18 @@ def test_minimax_saturates_where_non_saturating_does_not():
 
 
 def test_only_paired_losses_read_real_logits_for_the_generator():
-    assert [name for name in LOSSES if LOSSES[name]().paired] == ["relativistic_paired"]
+    assert [name for name in LOSSES if LOSSES[name]().paired] == ["relativistic_paired", "dual_contrastive"]
+
+
+def test_dual_contrastive_contrasts_every_pair_once():
+    """One logit each: softplus(f - r) twice. The mean over B counts each real and each fake once."""
+    loss = LOSSES["dual_contrastive"]()
+    real, fake = jnp.array([1.5]), jnp.array([-0.5])
+    np.testing.assert_allclose(loss.discriminator(real, fake), 2 * softplus(-2.0), rtol=1e-6)
+    np.testing.assert_allclose(loss.generator(fake, real), 2 * softplus(2.0), rtol=1e-6)
+    # A single hard fake among easy ones dominates: that is what contrasting with all of them is for.
+    gradient = jax.grad(lambda fake: loss.discriminator(jnp.zeros(3), fake).sum())(jnp.array([-9.0, 4.0, -9.0]))
+    assert gradient[1] > 100 * max(gradient[0], gradient[2])
 
 
 def test_unknown_loss_lists_close_matches():
@@ -70,7 +86,8 @@ def test_unknown_loss_lists_close_matches():
 
 
 @pytest.mark.parametrize(("name", "reference"), [
-    ("non_saturating", "vanilla"), ("least_squares", "ls"), ("hinge", "hinge"), ("wasserstein", "wasserstein")])
+    ("non_saturating", "vanilla"), ("logistic", "logistic"), ("least_squares", "ls"), ("hinge", "hinge"),
+    ("wasserstein", "wasserstein")])
 def test_studiogan(shared, name, reference):
     """Means and gradients of StudioGAN's losses in float64."""
     arrays = np.load(shared("reference/losses_studiogan.npz"))

@@ -134,7 +134,7 @@ class Trainer:
         sections = {name: split_spec(config[name], name)[1] for name in ("latent", "generator", "discriminator")}
         adams = {player: split_spec(spec, "optimizers")[1] for player, spec in config.optimizers.items()}
         self.z_dim, self.batch_size = sections["latent"]["dim"], config.batch_size
-        self.half_life, self.rampup = config.average.half_life_kimg * 1000, config.average.rampup
+        self.half_life, self.rampup = config.average.ema.half_life_kimg * 1000, config.average.ema.rampup
         self.generator = Generator(info.shape, info.num_classes, self.z_dim, channels_last, **sections["generator"])
         self.discriminator = Discriminator(info.shape, info.num_classes, channels_last, **sections["discriminator"])
         layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -260,7 +260,7 @@ def refuse_what_differs(config: Any, info: data.Info) -> None:
             raise InputError(f"config.optimizers.{player}: the PyTorch twin has only 'adam'.")
     if config.num_critic != 1:
         raise InputError("config.num_critic: the PyTorch twin has only 1.")
-    if not config.average.half_life_kimg:
-        raise InputError("config.average.half_life_kimg is 0, but the PyTorch twin always keeps an average.")
+    if list(config.average) != ["ema"]:
+        raise InputError("The PyTorch twin keeps one average, config.average.ema; take the others out.")
     if info.kind != "image" or info.label_kind == "vector":
         raise InputError("config.data: the PyTorch twin takes images, with one class each or without labels.")

@@ -8,6 +8,12 @@ the field `dtype`, in which the network computes.
 
 from types import ModuleType
 
-from jaxgan.models import dcgan, mlp
+from jaxgan.models import biggan, biggan_deep, dcgan, mlp, resnet
 
-FAMILIES: dict[str, ModuleType] = {"mlp": mlp, "dcgan": dcgan}
+FAMILIES: dict[str, ModuleType] = {
+    "mlp": mlp,
+    "dcgan": dcgan,
+    "resnet": resnet,
+    "biggan": biggan,
+    "biggan_deep": biggan_deep,
+}

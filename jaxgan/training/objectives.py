@@ -55,14 +55,15 @@ class Batch(NamedTuple):
     label: Array | None
 
 
-def build_phases(parts: Parts, axis: Axis, num_critic: int) -> tuple[Phase, ...]:
+def build_phases(parts: Parts, axis: Axis, num_critic: int, images_per_step: int) -> tuple[Phase, ...]:
     """Discriminator, its lazy terms, generator, its lazy terms: the order of one step."""
+    stage = Stage(parts, axis, images_per_step)
     phases = []
     for player, main, repeat in (("discriminator", discriminator_loss, num_critic), ("generator", generator_loss, 1)):
         terms = {key: term for key, term in parts.terms.items() if term.part.player == player}
         joined = {key: term for key, term in terms.items() if term.every == 1}
-        phases.append(Phase(SHORT[player], player, main(parts, joined, axis), repeat=repeat))
-        phases += [Phase(f"{SHORT[player]}_{term.name}", player, lazy_loss(parts, key, axis), every=term.every)
+        phases.append(Phase(SHORT[player], player, main(stage, joined), repeat=repeat))
+        phases += [Phase(f"{SHORT[player]}_{term.name}", player, lazy_loss(stage, key), every=term.every)
                    for key, term in terms.items() if term.every > 1]
     return tuple(phases)
 
@@ -73,11 +74,19 @@ def forward(module: nn.Module, params: PyTree, variables: dict, *inputs, key: Ar
     return module.apply({"params": params, **variables}, *inputs, train=True, mutable=list(variables), rngs=rngs)
 
 
+class Stage(NamedTuple):
+    """What every objective of a run is built on."""
+
+    parts: Parts
+    axis: Axis
+    images_per_step: int
+
+
 class Scene:
     """One update seen by one player: the networks as functions, with `params` in the place of the player's own."""
 
-    def __init__(self, parts: Parts, axis: Axis, player: str, params: PyTree, state: TrainState, batch: Batch,
-                 key: Array):
+    def __init__(self, stage: Stage, player: str, params: PyTree, state: TrainState, batch: Batch, key: Array):
+        parts, axis, self.images_per_step = stage
         self.parts, self.state, self.batch, self.player, self.params = parts, state, batch, player, params
         self.key = axis.local(key)
         # Drawn for the global batch and then split, so that z does not depend on the number of devices.
@@ -108,7 +117,8 @@ class Scene:
             generator=lambda z, label: self.generate(z, label, name)[0],
             discriminator=lambda image, label: self.discriminate(image, label, name)[0],
             params=self.params, real=self.batch.image, fake=fake, label=self.batch.label, z=self.z,
-            real_output=real_output, fake_output=fake_output, key=stream(self.key, name), step=self.state.step)
+            real_output=real_output, fake_output=fake_output, key=stream(self.key, name), step=self.state.step,
+            images=self.state.step * self.images_per_step)
 
 
 def augment(augmentations: Mapping[str, Augmentation], states: Mapping[str, PyTree], image: Array, key: Array) -> Array:
@@ -116,6 +126,15 @@ def augment(augmentations: Mapping[str, Augmentation], states: Mapping[str, PyTr
     for name, augmentation in augmentations.items():
         image = augmentation.apply(states[name], image, stream(key, name))
     return image
+
+
+def mix(augmentations: Mapping[str, Augmentation], states: Mapping[str, PyTree], real: Array, fake: Array,
+        key: Array) -> Array:
+    """What is shown as real in the discriminator's update: the real batch, unless an augmentation mixes fakes in."""
+    for name, augmentation in augmentations.items():
+        if augmentation.mix:
+            real = augmentation.mix(states[name], real, fake, stream(key, name))
+    return real
 
 
 def apply_terms(terms: Mapping[str, Term], states: Mapping[str, PyTree],
@@ -130,12 +149,15 @@ def apply_terms(terms: Mapping[str, Term], states: Mapping[str, PyTree],
     return total, new_states, metrics
 
 
-def discriminator_loss(parts: Parts, terms: Mapping[str, Term], axis: Axis) -> Callable:
+def discriminator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
     """The discriminator's main objective. Real and fake pass it separately, real first, as BatchNorm statistics ask."""
+    parts, axis, _ = stage
+
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
-        scene = Scene(parts, axis, "discriminator", params, state, batch, key)
+        scene = Scene(stage, "discriminator", params, state, batch, key)
         fake = jax.lax.stop_gradient(scene.generate(scene.z, batch.label)[0])
-        real_output, variables = scene.discriminate(batch.image, batch.label, "real")
+        shown = mix(parts.augmentations, state.parts, batch.image, fake, stream(scene.key, "mix"))
+        real_output, variables = scene.discriminate(shown, batch.label, "real")
         fake_output, variables = scene.discriminate(fake, batch.label, "fake", variables)
         loss = jnp.mean(parts.loss.discriminator(real_output.logit, fake_output.logit))
         extra, states, metrics = apply_terms(
@@ -149,10 +171,12 @@ def discriminator_loss(parts: Parts, terms: Mapping[str, Term], axis: Axis) -> C
     return objective
 
 
-def generator_loss(parts: Parts, terms: Mapping[str, Term], axis: Axis) -> Callable:
+def generator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
     """The generator's main objective; paired losses see real images too, each beside the fake of its own index."""
+    parts = stage.parts
+
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
-        scene = Scene(parts, axis, "generator", params, state, batch, key)
+        scene = Scene(stage, "generator", params, state, batch, key)
         fake, variables = scene.generate(scene.z, batch.label)
         real_output = scene.discriminate(batch.image, batch.label, "real")[0] if parts.loss.paired else None
         fake_output, _ = scene.discriminate(fake, batch.label, "fake")
@@ -173,13 +197,13 @@ def weighted_mean(parts: Parts, state: TrainState, losses: Array, fake_logit: Ar
     return jnp.sum(weights * losses) / jnp.maximum(jnp.sum(weights), 1e-8)
 
 
-def lazy_loss(parts: Parts, name: str, axis: Axis) -> Callable:
+def lazy_loss(stage: Stage, name: str) -> Callable:
     """A term alone, times its interval, so that on average it weighs what it would in every step (StyleGAN2, B)."""
-    term = parts.terms[name]
+    term = stage.parts.terms[name]
     player = term.part.player
 
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
-        scene = Scene(parts, axis, player, params, state, batch, key)
+        scene = Scene(stage, player, params, state, batch, key)
         fake = scene.generate(scene.z, batch.label)[0]
         if player != "generator":
             fake = jax.lax.stop_gradient(fake)

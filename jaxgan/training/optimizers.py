@@ -5,26 +5,28 @@ from typing import Any
 
 import optax
 
-from jaxgan import catalogue
+from jaxgan import catalogue, schedules
+from jaxgan.schedules import Schedule
 
 
-def adam(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8):
+def adam(learning_rate: float | Schedule = 2e-4, b1: float | Schedule = 0.5, b2: float | Schedule = 0.999,
+         eps: float = 1e-8):
     """Adam (Kingma and Ba, 2015), without weight decay; the GAN literature's β₁ of 0.5 is the default."""
     return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
 
 
-def adamw(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8,
-          weight_decay: float = 1e-4):
+def adamw(learning_rate: float | Schedule = 2e-4, b1: float | Schedule = 0.5, b2: float | Schedule = 0.999,
+          eps: float = 1e-8, weight_decay: float = 1e-4):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
     return optax.adamw(learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay)
 
 
-def rmsprop(learning_rate: float = 5e-5, decay: float = 0.99, eps: float = 1e-8):
+def rmsprop(learning_rate: float | Schedule = 5e-5, decay: float = 0.99, eps: float = 1e-8):
     """RMSProp as the WGAN paper trains with (5e-5; the decay is the usual 0.99)."""
     return optax.rmsprop(learning_rate, decay=decay, eps=eps)
 
 
-def sgd(learning_rate: float = 1e-2, momentum: float = 0.0):
+def sgd(learning_rate: float | Schedule = 1e-2, momentum: float = 0.0):
     """Gradient descent, with momentum if it is above 0."""
     return optax.sgd(learning_rate, momentum=momentum or None)
 
@@ -32,8 +34,9 @@ def sgd(learning_rate: float = 1e-2, momentum: float = 0.0):
 OPTIMIZERS = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "sgd": sgd}
 
 
-def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = ()) -> optax.GradientTransformation:
-    """The optimizer of one player, corrected for its lazy phases.
+def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (),
+          images: float = 1.0) -> optax.GradientTransformation:
+    """The optimizer of one player, corrected for its lazy phases. images: real images a turn stands for, for schedules.
 
     StyleGAN2 (Karras et al. 2020, appendix B): a phase every k steps adds a turn to the optimizer, k+1 where there
     were k, so the learning rate is scaled by c = k/(k+1) and each β raised to c. For several lazy phases
@@ -41,12 +44,24 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     """
     name, arguments = catalogue.split_spec(spec, key)
     factory = catalogue.find(OPTIMIZERS, name, key)
+    arguments = schedules.resolve(arguments, key)
     if lazy_every:
         c = 1 / (1 + sum(1 / every for every in lazy_every))
-        arguments = {argument: parameter.default for argument, parameter in catalogue.accepted(factory).items()
-                     if parameter.default is not parameter.empty} | arguments
-        for argument in arguments.keys() & {"learning_rate"}:
-            arguments[argument] *= c
-        for argument in arguments.keys() & {"b1", "b2", "decay", "momentum"}:
-            arguments[argument] **= c
-    return catalogue.call(factory, arguments, key)
+        defaults = {argument: parameter.default for argument, parameter in catalogue.accepted(factory).items()
+                    if parameter.default is not parameter.empty}
+        arguments = corrected(defaults | arguments, c)
+        images *= c
+    if not any(map(callable, arguments.values())):
+        return catalogue.call(factory, arguments, key)
+    catalogue.call(factory, {name: 0.5 if callable(value) else value for name, value in arguments.items()}, key)
+    scheduled = {name: schedules.per_update(value, images) if callable(value) else value
+                 for name, value in arguments.items()}
+    return optax.inject_hyperparams(factory)(**scheduled)
+
+
+def corrected(arguments: Mapping[str, Any], c: float) -> dict[str, Any]:
+    """Learning rate times c, decay rates to the power c; numbers and schedules alike."""
+    rules = {"learning_rate": lambda value: value * c} | dict.fromkeys(("b1", "b2", "decay", "momentum"),
+                                                                       lambda value: value**c)
+    return {name: schedules.transform(rules[name], value) if name in rules else value
+            for name, value in arguments.items()}

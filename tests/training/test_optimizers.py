@@ -44,3 +44,17 @@ def test_without_lazy_phases_nothing_is_scaled():
 def test_refusals_name_the_key(spec, message):
     with pytest.raises(InputError, match=message):
         optimizers.build(spec, "optimizers.generator")
+
+
+def test_a_schedule_follows_the_images_a_turn_stands_for():
+    spec = {"name": "sgd", "learning_rate": {"name": "linear", "start": 1.0, "end": 0.0, "kimg": 0.2}}
+    moved = updates(optimizers.build(spec, "x", images=50), steps=5)
+    np.testing.assert_allclose(moved[:, 0], -0.5 * np.array([1.0, 2 * 0.75, 3 * 0.5, 4 * 0.25, 0]), rtol=1e-6)
+
+
+def test_a_lazy_phase_corrects_a_schedule_too():
+    spec = {"name": "adam", "b2": {"name": "constant", "value": 0.9},
+            "learning_rate": {"name": "constant", "value": 0.1}}
+    c = 4 / 5
+    expected = optax.adam(0.1 * c, b1=0.5**c, b2=0.9**c)
+    np.testing.assert_allclose(updates(optimizers.build(spec, "x", [4])), updates(expected), rtol=1e-5)

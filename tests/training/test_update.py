@@ -158,7 +158,7 @@ def test_seeds_differ_and_repeat(tiny, same_bits):
 
 
 def test_the_average_follows_and_samples_come_from_it(tiny):
-    config = tiny("average.half_life_kimg=1000", "average.rampup=0")
+    config = tiny("average.ema.half_life_kimg=1000", "average.ema.rampup=0")
     state, _ = run(config, 4)
     source = data.open(config["data"])
     experiment = Experiment(config, source.info, jax.devices()[:1])

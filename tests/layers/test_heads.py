@@ -1,0 +1,101 @@
+"""Adversarial heads, and heads beside them."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan.errors import InputError
+from jaxgan.layers.heads import KINDS, AdversarialHead, WithHeads
+from jaxgan.models import FAMILIES
+
+FEATURES = jax.random.normal(jax.random.key(5), (4, 6))
+LABEL = jnp.array([0, 2, 1, 2])
+
+
+def build(kind, **fields):
+    head = AdversarialHead(kind, num_classes=3, **fields)
+    return head, jax.jit(lambda key: head.init(key, FEATURES, LABEL, train=True))(jax.random.key(0))
+
+
+def test_linear_and_projection():
+    head, variables = build("linear")
+    linear = variables["params"]["linear"]
+    expected = FEATURES @ linear["kernel"][:, 0] + linear["bias"]
+    np.testing.assert_allclose(head.apply(variables, FEATURES, None, train=False), expected, rtol=1e-5)
+    head, variables = build("projection")
+    linear, table = variables["params"]["linear"], variables["params"]["embed"]["embedding"]
+    expected = FEATURES @ linear["kernel"][:, 0] + linear["bias"] + (FEATURES * table[LABEL]).sum(1)
+    np.testing.assert_allclose(head.apply(variables, FEATURES, LABEL, train=False), expected, rtol=1e-5, atol=1e-6)
+    one_hot = jax.nn.one_hot(LABEL, 3)
+    np.testing.assert_allclose(head.apply(variables, FEATURES, one_hot, train=False), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_spectral_normalises_both_tables_of_a_projection_and_not_a_direction():
+    assert {kind: sorted(build(kind, spectral=True)[1].get("spectral", ())) for kind in KINDS} == {
+        "linear": ["linear"], "projection": ["embed", "linear"], "san": []}
+
+
+def test_without_classes_a_label_is_ignored():
+    for kind in KINDS:
+        head = AdversarialHead(kind)
+        variables = head.init(jax.random.key(0), FEATURES, train=True)
+        assert "embed" not in variables["params"]
+        first, second = (head.apply(variables, FEATURES, label, train=False) for label in (None, LABEL))
+        np.testing.assert_array_equal(first, second)
+
+
+def test_half_precision_features_give_a_float32_logit():
+    for kind in KINDS:
+        head, variables = build(kind)
+        output = head.apply(variables, FEATURES.astype("bfloat16"), LABEL, train=False, method="output")
+        assert {leaf.dtype for leaf in jax.tree.leaves(output)} == {jnp.dtype("float32")}
+
+
+def test_san_trains_features_and_direction_apart():
+    head, variables = build("san")
+    weight = variables["params"]["direction"] + variables["params"]["embed"]["embedding"][LABEL]
+
+    @jax.jit
+    def output(params, features):
+        return head.apply({"params": params}, features, LABEL, train=True, method="output")
+
+    given = output(variables["params"], FEATURES)
+    expected = (weight * FEATURES).sum(1)
+    np.testing.assert_allclose(given.logit, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(given.extra["direction"], expected, rtol=1e-4, atol=1e-6)
+    logit = jax.grad(lambda *given: output(*given).logit.sum(), argnums=(0, 1))(variables["params"], FEATURES)
+    np.testing.assert_allclose(logit[1], weight, rtol=1e-4)
+    direction = jax.grad(lambda *given: output(*given).extra["direction"].sum(), argnums=(0, 1))(
+        variables["params"], FEATURES)
+    np.testing.assert_array_equal(direction[1], 0)
+    unit = weight / jnp.linalg.norm(weight, axis=1, keepdims=True)
+    # The length of w is trained with the features, its direction by the other output, orthogonally to itself.
+    along = unit * (FEATURES * unit).sum(1, keepdims=True)
+    np.testing.assert_allclose(logit[0]["direction"], along.sum(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(direction[0]["direction"], (FEATURES - along).sum(0), rtol=1e-3, atol=1e-5)
+
+
+def test_unknown_kind():
+    with pytest.raises(InputError, match=r"config\.discriminator\.head: there is no 'projecton'.*'projection'"):
+        build("projecton")
+
+
+def test_with_heads():
+    class Twice(nn.Module):
+        @nn.compact
+        def __call__(self, features, label):
+            return {"dense": nn.Dense(2)(features), "label": label}
+
+    inner = FAMILIES["mlp"].Discriminator((2, 2, 1), num_classes=3, width=4, depth=1)
+    network = WithHeads(inner, {"twice": Twice()})
+    image = jnp.ones((4, 2, 2, 1))
+    run = jax.jit(lambda key: network.init_with_output(key, image, LABEL, train=True))
+    output, variables = run(jax.random.key(0))
+    assert set(variables["params"]) == {"discriminator", "heads_twice"}
+    plain = inner.apply({"params": variables["params"]["discriminator"]}, image, LABEL, train=True)
+    np.testing.assert_allclose(output.logit, plain.logit, rtol=1e-5)
+    dense = variables["params"]["heads_twice"]["Dense_0"]
+    np.testing.assert_allclose(output.extra["twice"]["dense"], plain.features @ dense["kernel"], rtol=1e-5)
+    np.testing.assert_array_equal(output.extra["twice"]["label"], LABEL)
