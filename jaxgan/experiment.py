@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from jaxgan import catalogue, keys, schedules
 from jaxgan.augmentation import AUGMENTATIONS
 from jaxgan.conditioning import CONDITIONING
 from jaxgan.data import Info
+from jaxgan.errors import InputError
 from jaxgan.latents import PRIORS
 from jaxgan.latents.sampling import Sampler, draw_labels
 from jaxgan.layers.heads import WithHeads
@@ -101,21 +102,34 @@ class Experiment:
 
 def build_parts(config: Mapping[str, Any], info: Info) -> Parts:
     """Every part the config names, from the catalogues."""
-    conditioning = build_group(config, "conditioning", CONDITIONING, num_classes=info.num_classes, info=info)
+    prior = catalogue.build(PRIORS, config["latent"], "latent")
+    conditioning = build_group(config, "conditioning", CONDITIONING, num_classes=info.num_classes, info=info,
+                               codes=prior.codes)
     blind = any(part.hides_label for part, _ in conditioning.values())
     networks = {"generator": build_network(config, "generator", info, info.num_classes),
                 "discriminator": build_network(config, "discriminator", info, 0 if blind else info.num_classes)}
-    heads = {name: head for part, _ in conditioning.values() for name, head in part.heads.items()}
+    heads = merged_heads([part for part, _ in conditioning.values()])
     if heads:
         networks["discriminator"] = WithHeads(networks["discriminator"], heads)
     return Parts(
         networks=networks,
         loss=catalogue.build(LOSSES, config["loss"], "loss"),
-        prior=catalogue.build(PRIORS, config["latent"], "latent"),
+        prior=prior,
         terms=build_regularizers(config, info) | conditioning_terms(conditioning),
         augmentations={f"augmentation.{name}": part for name, (part, _) in
                        build_group(config, "augmentation", AUGMENTATIONS, info=info).items()},
     )
+
+
+def merged_heads(conditioning: Sequence[Any]) -> dict[str, Any]:
+    """The heads of all conditioning parts; refuses two of one name, of which the second would replace the first."""
+    heads: dict[str, Any] = {}
+    for part in conditioning:
+        for name, head in part.heads.items():
+            if name in heads:
+                raise InputError(f"config.conditioning: two parts bring a head called {name!r}; keep one of them.")
+            heads[name] = head
+    return heads
 
 
 def build_network(config: Mapping[str, Any], player: str, info: Info, num_classes: int):

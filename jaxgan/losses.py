@@ -100,6 +100,12 @@ def dual_contrastive() -> Loss:
     )
 
 
+def none() -> Loss:
+    """No adversarial loss at all: 0 for both players, for methods whose terms replace it, such as the multi-hinge."""
+    return Loss(discriminator=lambda real, fake: jnp.zeros_like(_wide(fake)),
+                generator=lambda fake, real=None: jnp.zeros_like(_wide(fake)), paired=False)
+
+
 def _contrast(above: Array, below: Array) -> Array:
     gaps = below[None, :] - above[:, None]  # [i, j]: how far below_j stands over above_i
     return sum(jax.nn.softplus(jax.nn.logsumexp(gaps, axis=axis)) for axis in (0, 1))
@@ -122,4 +128,5 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "wasserstein": wasserstein,
     "relativistic_paired": relativistic_paired,
     "dual_contrastive": dual_contrastive,
+    "none": none,
 }

@@ -48,7 +48,11 @@ class View(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What the generator's input is drawn from: sample(key, shape) -> float32 [*shape, dim]; shape () draws one."""
+    """What the generator's input is drawn from: sample(key, shape) -> float32 [*shape, dim]; shape () draws one.
+
+    codes: sizes of the codes that end each latent, for objectives that recover them; 1 is a continuous one.
+    """
 
     dim: int
     sample: Callable[[Array, tuple[int, ...]], Array]
+    codes: tuple[int, ...] = ()

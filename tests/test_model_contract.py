@@ -18,11 +18,11 @@ from jaxgan.models.dcgan import _levels
 BATCH, Z_DIM, CLASSES = 3, 6, 4
 RESIDUAL = ("resnet", "biggan", "biggan_deep")
 SMALL = {"mlp": {"width": 8, "depth": 2}, "dcgan": {"width": 4}, "resnet": {"width": 2}, "biggan": {"width": 2},
-         "biggan_deep": {"width": 2, "depth": 1}}
+         "biggan_deep": {"width": 8, "depth": 1}}
 SHAPES = {
     "mlp": [(28, 28, 1), (32, 32, 3), (48, 32, 4), (33, 29, 1), (1, 1, 2)],
     "dcgan": [(28, 28, 1), (32, 32, 3), (48, 32, 4), (33, 29, 1), (65, 65, 3), (8, 8, 1), (15, 100, 1)],
-} | {name: [(8, 8, 1), (28, 28, 1), (64, 96, 4)] for name in RESIDUAL}  # sides that can be halved
+} | {name: [(8, 8, 1), (64, 96, 4)] for name in RESIDUAL}  # sides that can be halved
 LABELS = {
     "none": (0, None),
     "class": (CLASSES, jnp.array([0, 3, 1])),

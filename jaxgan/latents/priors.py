@@ -46,7 +46,7 @@ def info(dim: int = 74, codes: Sequence[int] = (10, 1, 1)) -> Prior:
         drawn = [code(keys.stream(key, f"code{i}"), shape, size) for i, size in enumerate(codes)]
         return jnp.concatenate([noise, *drawn], axis=-1)
 
-    return Prior(dim, sample)
+    return Prior(dim, sample, tuple(codes))
 
 
 def _check(dim: int) -> None:

@@ -21,7 +21,7 @@ class Norm(nn.Module):
     then compute normalised * (1 + gain(condition)) + bias(condition):
     "conditional_batch": batch statistics, both maps linear without bias; with a one-hot condition it has one scale and
     shift a class (Dumoulin et al. 2017), with a vector it is BigGAN's. "self_modulation": batch statistics, both maps
-    through one shared hidden layer of `hidden` units and ReLU (Chen et al. 2019, eq. 4). "adain": the same maps
+    through one shared hidden layer of `hidden` units and ReLU (Chen et al. 2019). "adain": the same maps
     over the statistics of each example and channel (Huang & Belongie 2017).
     Conditional kinds with condition=None are "batch".
     """

@@ -18,7 +18,7 @@ KINDS = ("linear", "projection", "san")
 class AdversarialHead(nn.Module):
     """features [B, F], label -> logit [B], both float32 at least; `output` gives them as a DiscriminatorOutput.
 
-    "linear": w . h + b, whatever the label. "projection": (w + e(label)) . h + b (Miyato & Koyama 2018, eq. 3), e being
+    "linear": w . h + b, whatever the label. "projection": (w + e(label)) . h + b (Miyato & Koyama 2018), e being
     one vector a class; "linear" when num_classes is 0. spectral: both w and the table of e are normalised.
     "san": the last layer of SAN (Takida et al. 2024): with w = w0 + e(label), the logit is |w| (w / |w|) . h without
     bias, and its direction w / |w| gets no gradient from it. The direction is to be trained by the Wasserstein loss

@@ -31,8 +31,8 @@ class SpectralNorm(nn.Module):
 
     The kernel is seen as a matrix of outputs (`out_axis`) by everything else. "u" and "v", its left and right singular
     vectors, are improved by one power iteration a training forward, and stored where "spectral" is mutable; gradients
-    flow through the singular value u^T W v with u and v held fixed (eq. 10 to 12). Evaluation uses the stored pair, as
-    PyTorch does; iterate_in_eval=True iterates there too, without storing, as ajbrock's BigGAN does.
+    flow through the singular value u^T W v with u and v held fixed. Evaluation uses the stored pair, as PyTorch does;
+    iterate_in_eval=True iterates there too, without storing, as ajbrock's BigGAN does.
     eps: the least norm divided by. Computed in at least float32, whatever the network computes in.
     """
 

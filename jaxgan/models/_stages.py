@@ -7,7 +7,7 @@ from jaxgan import catalogue
 from jaxgan.errors import InputError
 
 # Widths over the base width from the generator's first feature map to its last, by the number of doublings: those of
-# BigGAN (Brock et al. 2019, tables 4 to 6) for 128, 256 and 512 pixels, SNGAN's pattern for 64. The discriminator
+# BigGAN (Brock et al. 2019, appendix B) for 128, 256 and 512 pixels, SNGAN's pattern for 64. The discriminator
 # climbs the same numbers. For smaller images all widths are equal, as SNGAN has them for CIFAR-10.
 MULTIPLIERS = {4: (16, 8, 4, 2, 1), 5: (16, 16, 8, 4, 2, 1), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8, 4, 2, 1, 1)}
 SMALL_GENERATOR, SMALL_DISCRIMINATOR = 4, 2

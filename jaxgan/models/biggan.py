@@ -2,9 +2,9 @@
 
 One embedding of the label is shared by all layers; z is cut into one chunk for the dense layer and one for each block,
 whose normalization is conditioned on the embedding and its chunk together. Attention at half the image's height (at
-most 64), orthogonal initialisation, spectral normalization on both sides, a projection head, the paper's epsilon of
-1e-4. In the paper z is 120-dimensional at 128 pixels, 140 at 256 and 160 at 512, 20 a chunk, and the discriminator
-takes two steps for one of the generator.
+most 64), orthogonal initialisation, spectral normalization on both sides, a projection head, epsilons of 1e-4. In the
+paper z is 120-dimensional at 128 pixels, 140 at 256 and 160 at 512, 20 a chunk, and the discriminator takes two steps
+for one of the generator.
 
 BatchNorm statistics are over the whole global batch wherever the step is one jitted program (the paper's cross-replica
 statistics); `standing_statistics` replaces the running ones by fresh ones for sampling.
@@ -114,7 +114,7 @@ def output_norm(network: nn.Module, layers: Layers) -> Norm:
 
 
 def standing_statistics(generator: nn.Module, weights: PyTree, z: Array, label: Array | None = None) -> PyTree:
-    """`weights` with the BatchNorm statistics that latents give: means over N batches (Brock et al. 2019, appendix B).
+    """`weights` with the BatchNorm statistics that latents give: means over N batches (Brock et al. 2019).
 
     weights: {"params", "batch_stats", ...} of any generator that has the field `norm_momentum`. z: [N, B, z_dim],
     drawn as for sampling, truncated or not; label: [N, B, ...]. Nothing else in `weights` changes. Variances are

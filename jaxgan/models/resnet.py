@@ -35,7 +35,7 @@ class Generator(nn.Module):
 
     conditioning, how a label comes in: "concat", its embedding of `embed_dim` joined to z; "conditional_batch", a scale
     and shift a class in every block; "self_modulation" or "adain", scales and shifts in every block and before the
-    output that depend on z and, through z + E(y) + z * E'(y), on the label (Chen et al. 2019, eq. 5). The last two do
+    output that depend on z and, through z + E(y) + z * E'(y), on the label (Chen et al. 2019). The last two do
     so without labels too, the others are then plain. norm: "batch", "layer" or "none", where no conditioning sets it.
     attention: the height, or heights, of the feature maps that self-attention follows; attention_blocks: the same by
     block, from 1. multipliers: widths over `width`, of the first map and of each block; num_up: number of blocks.

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 
 from jaxgan import keys
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.terms import Regularizer, stateless
 from jaxgan.typing import Array, View
 
 
-def cr(weight: float = 10.0, flip: bool = True, shift: float = 0.125) -> Regularizer:
+def cr(weight: float | Schedule = 10.0, flip: bool = True, shift: float = 0.125) -> Regularizer:
     """weight E (D(x) - D(T(x)))^2 over real images (CR-GAN, Zhang et al. 2020).
 
     T: a horizontal flip with probability one half, unless `flip` is off (as it should be for digits and text), and a
@@ -22,13 +23,14 @@ def cr(weight: float = 10.0, flip: bool = True, shift: float = 0.125) -> Regular
     transform = _transform("cr", flip, shift)
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
-        moved = transform(keys.stream(view.key, "cr"), view.real)
-        return weight * _distance(view.real_output.logit, view.discriminator(moved, view.label).logit), {}
+        moved = view.discriminator(transform(keys.stream(view.key, "cr"), view.real), view.label)
+        return at(weight, view.images) * _distance(view.real_output.logit, moved.logit), {}
 
     return stateless(penalty, player="discriminator")
 
 
-def bcr(real_weight: float = 10.0, fake_weight: float = 10.0, flip: bool = True, shift: float = 0.125) -> Regularizer:
+def bcr(real_weight: float | Schedule = 10.0, fake_weight: float | Schedule = 10.0, flip: bool = True,
+        shift: float = 0.125) -> Regularizer:
     """Balanced consistency (Zhao et al. 2021, algorithm 1): `cr` on real images, and the same on fake ones."""
     transform = _transform("bcr", flip, shift)
 
@@ -37,25 +39,26 @@ def bcr(real_weight: float = 10.0, fake_weight: float = 10.0, flip: bool = True,
             transform(keys.stream(view.key, "bcr/real"), view.real), view.label).logit)
         fake = _distance(view.fake_output.logit, view.discriminator(
             transform(keys.stream(view.key, "bcr/fake"), view.fake), view.label).logit)
-        return real_weight * real + fake_weight * fake, {"real": real, "fake": fake}
+        value = at(real_weight, view.images) * real + at(fake_weight, view.images) * fake
+        return value, {"real": real, "fake": fake}
 
     return stateless(penalty, player="discriminator")
 
 
-def zcr(weight: float = 5.0, sigma: float = 0.05) -> Regularizer:
+def zcr(weight: float | Schedule = 5.0, sigma: float = 0.05) -> Regularizer:
     """weight E (D(G(z)) - D(G(z + e)))^2, e ~ N(0, sigma^2): latent consistency (Zhao et al. 2021, algorithm 2).
 
     The discriminator's half; `zcr_generator` is the other. The paper uses them together.
     """
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
-        near = jax.lax.stop_gradient(view.generator(_near(view, sigma), view.label))
-        return weight * _distance(view.fake_output.logit, view.discriminator(near, view.label).logit), {}
+        near = view.discriminator(jax.lax.stop_gradient(view.generator(_near(view, sigma), view.label)), view.label)
+        return at(weight, view.images) * _distance(view.fake_output.logit, near.logit), {}
 
     return stateless(penalty, player="discriminator")
 
 
-def zcr_generator(weight: float = 0.5, sigma: float = 0.05) -> Regularizer:
+def zcr_generator(weight: float | Schedule = 0.5, sigma: float = 0.05) -> Regularizer:
     """-weight E ||G(z) - G(z + e)||^2 / (H W C), e ~ N(0, sigma^2): the generator's half of latent consistency.
 
     It keeps the generator from answering the discriminator's half by ignoring z. Negative and unbounded below but for
@@ -63,13 +66,14 @@ def zcr_generator(weight: float = 0.5, sigma: float = 0.05) -> Regularizer:
     """
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
-        return -weight * _distance(view.fake, view.generator(_near(view, sigma), view.label)), {}
+        return -at(weight, view.images) * _distance(view.fake, view.generator(_near(view, sigma), view.label)), {}
 
     return stateless(penalty, player="generator")
 
 
-def icr(real_weight: float = 10.0, fake_weight: float = 10.0, latent_weight: float = 5.0, sigma: float = 0.05,
-        flip: bool = True, shift: float = 0.125) -> Regularizer:
+def icr(real_weight: float | Schedule = 10.0, fake_weight: float | Schedule = 10.0,
+        latent_weight: float | Schedule = 5.0, sigma: float = 0.05, flip: bool = True,
+        shift: float = 0.125) -> Regularizer:
     """`bcr` and `zcr` together: the discriminator's side of improved consistency (Zhao et al. 2021).
 
     Add `zcr_generator` for the generator's side.

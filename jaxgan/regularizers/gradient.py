@@ -12,11 +12,12 @@ import jax.numpy as jnp
 
 from jaxgan import keys
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.terms import Regularizer, stateless
 from jaxgan.typing import Array, View
 
 
-def r1(gamma: float = 10.0, epsilon: float | None = None) -> Regularizer:
+def r1(gamma: float | Schedule = 10.0, epsilon: float | None = None) -> Regularizer:
     """gamma/2 E ||grad D(real)||^2 (Mescheder et al. 2018, eq. 9).
 
     The gradient has one entry a pixel, so the gamma that suits a data set grows or shrinks with its resolution.
@@ -29,7 +30,7 @@ def r1(gamma: float = 10.0, epsilon: float | None = None) -> Regularizer:
     return _zero_centred("r1", lambda view: view.real, gamma, epsilon)
 
 
-def r2(gamma: float = 10.0, epsilon: float | None = None) -> Regularizer:
+def r2(gamma: float | Schedule = 10.0, epsilon: float | None = None) -> Regularizer:
     """gamma/2 E ||grad D(fake)||^2 (Mescheder et al. 2018, eq. 10): `r1` on the images of the generator.
 
     Beside `r1` it makes relativistic losses converge (Huang et al. 2024, R3GAN). A fake has the label of the real
@@ -38,7 +39,7 @@ def r2(gamma: float = 10.0, epsilon: float | None = None) -> Regularizer:
     return _zero_centred("r2", lambda view: jax.lax.stop_gradient(view.fake), gamma, epsilon)
 
 
-def gradient_penalty(gamma: float = 10.0) -> Regularizer:
+def gradient_penalty(gamma: float | Schedule = 10.0) -> Regularizer:
     """gamma E (||grad D(x)|| - 1)^2, x between a fake and a real image (WGAN-GP, Gulrajani et al. 2017, eq. 3).
 
     x is uniform on the segment, one draw an example. The norm's own gradient is taken as 0 where the norm is 0.
@@ -46,12 +47,12 @@ def gradient_penalty(gamma: float = 10.0) -> Regularizer:
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
         squared = squared_gradient_norm(view, _between(view, "gradient_penalty"))
-        return gamma * jnp.mean((root(squared) - 1) ** 2), {"grad_norm": _mean_norm(squared)}
+        return at(gamma, view.images) * jnp.mean((root(squared) - 1) ** 2), {"grad_norm": _mean_norm(squared)}
 
     return stateless(penalty, player="discriminator")
 
 
-def max_gradient_penalty(gamma: float = 10.0) -> Regularizer:
+def max_gradient_penalty(gamma: float | Schedule = 10.0) -> Regularizer:
     """gamma max ||grad D(x)||^2 over the batch, x as in `gradient_penalty` (Lipschitz GANs, Zhou et al. 2019).
 
     It bounds the steepest slope rather than the usual one. Under `parallel="pmap"` the maximum is over each device's
@@ -60,12 +61,12 @@ def max_gradient_penalty(gamma: float = 10.0) -> Regularizer:
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
         squared = squared_gradient_norm(view, _between(view, "max_gradient_penalty"))
-        return gamma * squared.max(), {"grad_norm": _mean_norm(squared)}
+        return at(gamma, view.images) * squared.max(), {"grad_norm": _mean_norm(squared)}
 
     return stateless(penalty, player="discriminator")
 
 
-def dragan(gamma: float = 10.0, spread: float = 0.5) -> Regularizer:
+def dragan(gamma: float | Schedule = 10.0, spread: float = 0.5) -> Regularizer:
     """gamma E (||grad D(x)|| - 1)^2 around the data: x = real + alpha spread std(real) u (Kodali et al. 2017).
 
     std over all values of the batch (n - 1), alpha ~ U[0, 1) an example, u ~ U[0, 1) a value. The paper writes
@@ -77,7 +78,7 @@ def dragan(gamma: float = 10.0, spread: float = 0.5) -> Regularizer:
         alpha = _one_each(keys.stream(key, "alpha"), view.real)
         noise = jax.random.uniform(keys.stream(key, "noise"), view.real.shape, view.real.dtype)
         squared = squared_gradient_norm(view, perturb(view.real, alpha, noise, spread))
-        return gamma * jnp.mean((root(squared) - 1) ** 2), {"grad_norm": _mean_norm(squared)}
+        return at(gamma, view.images) * jnp.mean((root(squared) - 1) ** 2), {"grad_norm": _mean_norm(squared)}
 
     return stateless(penalty, player="discriminator")
 
@@ -115,7 +116,8 @@ def root(squared: Array) -> Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0)
 
 
-def _zero_centred(name: str, image_of: Callable[[View], Array], gamma: float, epsilon: float | None) -> Regularizer:
+def _zero_centred(name: str, image_of: Callable[[View], Array], gamma: float | Schedule,
+                  epsilon: float | None) -> Regularizer:
     if epsilon is not None and epsilon <= 0:
         raise InputError(f"{name}: epsilon is {epsilon}; give a positive step, or none for the exact gradient.")
 
@@ -123,7 +125,7 @@ def _zero_centred(name: str, image_of: Callable[[View], Array], gamma: float, ep
         image = image_of(view)
         squared = (squared_gradient_norm(view, image) if epsilon is None else
                    estimated_squared_gradient_norm(view, image, keys.stream(view.key, name), epsilon))
-        return gamma / 2 * squared.mean(), {"grad_norm": _mean_norm(squared)}
+        return at(gamma, view.images) / 2 * squared.mean(), {"grad_norm": _mean_norm(squared)}
 
     return stateless(penalty, player="discriminator")
 

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.terms import Regularizer
 from jaxgan.typing import Array, PyTree, View
 
 
-def lecam(weight: float = 0.3, decay: float = 0.99, start: int = 1000) -> Regularizer:
+def lecam(weight: float | Schedule = 0.3, decay: float = 0.99, start: int = 1000) -> Regularizer:
     """weight (E relu(r - a_fake)^2 + E relu(a_real - f)^2) (Tseng et al. 2021; r, f: logits).
 
     a_real, a_fake: moving averages of the mean logits, with `decay` from step `start` on and simply the last means
@@ -28,6 +29,6 @@ def lecam(weight: float = 0.3, decay: float = 0.99, start: int = 1000) -> Regula
         state = {name: jax.lax.stop_gradient(keep * state[name] + (1 - keep) * logits[name].mean()) for name in logits}
         penalty = (jnp.mean(jax.nn.relu(logits["real"] - state["fake"]) ** 2)
                    + jnp.mean(jax.nn.relu(state["real"] - logits["fake"]) ** 2))
-        return jnp.where(view.step < start, 0, weight * penalty), state, dict(state)
+        return jnp.where(view.step < start, 0, at(weight, view.images) * penalty), state, dict(state)
 
     return Regularizer(init=init, apply=apply, player="discriminator")

@@ -3,11 +3,12 @@
 import jax.numpy as jnp
 
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.terms import Regularizer, stateless
 from jaxgan.typing import Array, DiscriminatorOutput, View
 
 
-def feature_matching(weight: float = 1.0) -> Regularizer:
+def feature_matching(weight: float | Schedule = 1.0) -> Regularizer:
     """weight mean |E h(G(z)) - E h(x)|, h the discriminator's features (Salimans et al. 2016, section 3.1).
 
     E over the batch, the mean over features. The paper squares the difference; its widespread reimplementation takes
@@ -16,12 +17,13 @@ def feature_matching(weight: float = 1.0) -> Regularizer:
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
         real = view.real_output or view.discriminator(view.real, view.label)
-        return weight * jnp.mean(jnp.abs(_mean_features(view.fake_output) - _mean_features(real))), {}
+        gaps = jnp.abs(_mean_features(view.fake_output) - _mean_features(real))
+        return at(weight, view.images) * gaps.mean(), {}
 
     return stateless(penalty, player="generator")
 
 
-def mode_seeking(weight: float = 1.0, epsilon: float = 1e-5) -> Regularizer:
+def mode_seeking(weight: float | Schedule = 1.0, epsilon: float = 1e-5) -> Regularizer:
     """weight / (mean |G(z1) - G(z2)| / mean |z1 - z2| + epsilon) (MSGAN, Mao et al. 2019).
 
     Two latents under one label should give two images. z2 is the latent of the next example of the batch, so that it
@@ -36,7 +38,7 @@ def mode_seeking(weight: float = 1.0, epsilon: float = 1e-5) -> Regularizer:
         other = jnp.roll(view.z, 1, axis=0)
         images = jnp.mean(jnp.abs(view.fake - view.generator(other, view.label)))
         ratio = images / jnp.mean(jnp.abs(view.z - other))
-        return weight / (ratio + epsilon), {"ratio": ratio}
+        return at(weight, view.images) / (ratio + epsilon), {"ratio": ratio}
 
     return stateless(penalty, player="generator")
 

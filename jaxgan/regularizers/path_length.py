@@ -9,11 +9,12 @@ import jax.numpy as jnp
 from jaxgan import keys
 from jaxgan.errors import InputError
 from jaxgan.regularizers.gradient import root
+from jaxgan.schedules import Schedule, at
 from jaxgan.terms import Regularizer
 from jaxgan.typing import Array, PyTree, View
 
 
-def path_length(weight: float = 2.0, decay: float = 0.99, batch_shrink: int = 2) -> Regularizer:
+def path_length(weight: float | Schedule = 2.0, decay: float = 0.99, batch_shrink: int = 2) -> Regularizer:
     """weight E (||J^T y|| - a)^2, y ~ N(0, I) over the image, a moving average (StyleGAN2, Karras et al. 2020, eq. 4).
 
     J is the Jacobian of the image, here with respect to z: the generator's contract offers no other latent. In a
@@ -31,7 +32,7 @@ def path_length(weight: float = 2.0, decay: float = 0.99, batch_shrink: int = 2)
         noise = jax.random.normal(keys.stream(view.key, "path_length"), (count, *view.fake.shape[1:]))
         lengths = path_lengths(lambda latent: view.generator(latent, label), z, noise)
         mean = decay * state["mean"] + (1 - decay) * lengths.mean()
-        penalty = weight * jnp.mean((lengths - mean) ** 2)
+        penalty = at(weight, view.images) * jnp.mean((lengths - mean) ** 2)
         return penalty, {"mean": jax.lax.stop_gradient(mean)}, {"mean": mean}
 
     return Regularizer(init=lambda: {"mean": jnp.float32(0)}, apply=apply, player="generator")

@@ -3,11 +3,12 @@
 import jax.numpy as jnp
 
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.terms import Regularizer, stateless
 from jaxgan.typing import Array, DiscriminatorOutput, View
 
 
-def san(weight: float = 1.0) -> Regularizer:
+def san(weight: float | Schedule = 1.0) -> Regularizer:
     """weight E (<w, sg h(fake)> - <w, sg h(real)>) for the unit direction w of the last layer (Takida et al. 2024).
 
     Slicing adversarial networks train the features h and the direction w apart: h by the adversarial loss, whichever
@@ -18,7 +19,7 @@ def san(weight: float = 1.0) -> Regularizer:
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
         gap = _direction(view.fake_output).mean() - _direction(view.real_output).mean()
-        return weight * gap, {}
+        return at(weight, view.images) * gap, {}
 
     return stateless(penalty, player="discriminator")
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.terms import Regularizer, nothing, stateless
 from jaxgan.typing import Array, PyTree, View
 
@@ -23,7 +24,7 @@ def weight_clip(limit: float = 0.01) -> Regularizer:
     return Regularizer(init=lambda: (), apply=nothing, player="discriminator", constrain=constrain)
 
 
-def orthogonal(weight: float = 1e-4, player: str = "generator") -> Regularizer:
+def orthogonal(weight: float | Schedule = 1e-4, player: str = "generator") -> Regularizer:
     """weight sum ||W^T W - diag(W^T W)||^2 over all kernels W [inputs, outputs] (BigGAN, Brock et al. 2019, eq. 3).
 
     It asks the filters of a layer to be orthogonal and leaves their norms free. Every parameter called "kernel" takes
@@ -36,7 +37,7 @@ def orthogonal(weight: float = 1e-4, player: str = "generator") -> Regularizer:
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
         leaves = jax.tree.leaves_with_path(view.params)
         kernels = [leaf for path, leaf in leaves if jax.tree_util.keystr(path[-1:], simple=True) == "kernel"]
-        return weight * sum((overlap(kernel) for kernel in kernels), jnp.float32(0)), {}
+        return at(weight, view.images) * sum((overlap(kernel) for kernel in kernels), jnp.float32(0)), {}
 
     return stateless(penalty, player=player)
 

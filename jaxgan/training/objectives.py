@@ -118,7 +118,7 @@ class Scene:
             discriminator=lambda image, label: self.discriminate(image, label, name)[0],
             params=self.params, real=self.batch.image, fake=fake, label=self.batch.label, z=self.z,
             real_output=real_output, fake_output=fake_output, key=stream(self.key, name), step=self.state.step,
-            images=self.state.step * self.images_per_step)
+            images=self.state.step.astype(jnp.float32) * self.images_per_step)
 
 
 def augment(augmentations: Mapping[str, Augmentation], states: Mapping[str, PyTree], image: Array, key: Array) -> Array:

@@ -54,9 +54,9 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     if not any(map(callable, arguments.values())):
         return catalogue.call(factory, arguments, key)
     catalogue.call(factory, {name: 0.5 if callable(value) else value for name, value in arguments.items()}, key)
-    scheduled = {name: schedules.per_update(value, images) if callable(value) else value
-                 for name, value in arguments.items()}
-    return optax.inject_hyperparams(factory)(**scheduled)
+    scheduled = {name: schedules.per_update(value, images) for name, value in arguments.items() if callable(value)}
+    fixed = tuple(catalogue.accepted(factory).keys() - scheduled)
+    return optax.inject_hyperparams(factory, static_args=fixed)(**(arguments | scheduled))
 
 
 def corrected(arguments: Mapping[str, Any], c: float) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def step(method: Method, state: TrainState, slots: PyTree, data: PyTree,
         if phase.name in due:
             state, new = turns(method, phase, state, slots, data, keys.stream(key, phase.name))
             metrics |= new
-    seen = (state.step + 1) * method.images_per_step
+    seen = (state.step + 1).astype(jnp.float32) * method.images_per_step  # int32 would wrap at two billion images
     averages = {name: method.averages[name].update(average, weights(state.players), seen, method.images_per_step)
                 for name, average in state.averages.items()}
     return state.replace(step=state.step + 1, averages=averages), metrics

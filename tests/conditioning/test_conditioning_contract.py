@@ -58,7 +58,7 @@ class Game:
         fake = generate(self.z, self.label)
         real_output = None if term.player == "generator" else discriminate(self.real, self.label)
         view = View(generate, discriminate, player_params, self.real, fake, self.label, self.z, real_output,
-                    discriminate(fake, self.label), keys.root(5), jnp.int32(0))
+                    discriminate(fake, self.label), keys.root(5), jnp.int32(0), jnp.float32(0))
         value, state, metrics = term.apply(term.init(), view)
         assert state == ()
         return value, metrics

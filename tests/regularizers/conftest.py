@@ -1,9 +1,7 @@
 """Views for terms to look at, made without an engine."""
 
-import functools
-
-import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxgan import keys
@@ -13,18 +11,18 @@ from jaxgan.typing import DiscriminatorOutput, View
 
 @pytest.fixture
 def view():
-    """`view(real=..., seed=0, ...)` -> a View with those fields; the others are None, the step 0.
+    """`view(real=..., seed=0, ...)` -> a View with those fields; the others are None, the step and images seen 0.
 
     `discriminator(image) -> logit [B]`; `real_output` and `fake_output` may be given as logits.
     """
-    def make(discriminator=None, generator=None, seed=0, step=0, **fields):
+    def make(discriminator=None, generator=None, seed=0, step=0, images=0, **fields):
         def output(logit):
             return logit if logit is None or isinstance(logit, DiscriminatorOutput) else DiscriminatorOutput(logit)
         fields |= {name: output(fields.get(name)) for name in ("real_output", "fake_output")}
         return View(**{name: None for name in View._fields} | fields | {
             "discriminator": discriminator and (lambda image, label: DiscriminatorOutput(discriminator(image))),
             "generator": generator and (lambda z, label: generator(z)),
-            "key": keys.root(seed), "step": jnp.int32(step)})
+            "key": keys.root(seed), "step": jnp.int32(step), "images": jnp.float32(images)})
     return make
 
 
@@ -38,13 +36,6 @@ def apply(view):
 
 
 @pytest.fixture(scope="session")
-def quick_jit():
-    """jax.jit without the optimizations that a test of numbers does not profit from."""
-    return functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-
-@pytest.fixture(scope="session")
 def studiogan(shared):
     """StudioGAN's values and gradients."""
-    import numpy as np
     return np.load(shared("reference/losses_studiogan.npz"))

@@ -29,8 +29,8 @@ def candidates(image, most, flip):
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_each_image_is_flipped_or_not_and_moved_by_its_own_draw(image, quick_jit, flip):
-    result = np.asarray(quick_jit(lambda image: flip_and_shift(keys.root(3), image, flip, 0.125))(image))
+def test_each_image_is_flipped_or_not_and_moved_by_its_own_draw(image, flip):
+    result = np.asarray(jax.jit(lambda image: flip_and_shift(keys.root(3), image, flip, 0.125))(image))
     chosen = set()
     for before, after in zip(np.asarray(image), result):
         found = [where for where, one in candidates(before, (1, 2), flip).items() if np.array_equal(one, after)]
@@ -76,7 +76,7 @@ def answers(*logits):
 
 @pytest.mark.parametrize(("reference", "name", "arguments"), [
     ("CR", "cr", {"weight": 1.0}), ("bCR", "bcr", {}), ("zCR_D", "zcr", {})])
-def test_studiogan_discriminator(apply, studiogan, quick_jit, reference, name, arguments):
+def test_studiogan_discriminator(apply, studiogan, reference, name, arguments):
     """Values, and gradients in every logit: none is held fixed."""
     z, image = jnp.zeros((8, 2)), jnp.zeros((8, 8, 8, 3))
 
@@ -86,16 +86,16 @@ def test_studiogan_discriminator(apply, studiogan, quick_jit, reference, name, a
                      z=z, real_output=real, fake_output=fake)[0]
 
     logits = [jnp.asarray(studiogan[key]) for key in ("logits_real", "logits_fake", "prl")]
-    result, gradients = quick_jit(jax.value_and_grad(value, (0, 1, 2)))(*logits)
+    result, gradients = jax.jit(jax.value_and_grad(value, (0, 1, 2)))(*logits)
     np.testing.assert_allclose(result, studiogan[f"{reference}_f64"], rtol=1e-5)
     for key, gradient in zip(("logits_real", "logits_fake", "prl"), gradients):
         expected = studiogan[f"{reference}:d_{key}_f64"] if f"{reference}:d_{key}_f64" in studiogan else np.zeros(8)
         np.testing.assert_allclose(gradient, expected, atol=1e-5 * max(np.abs(expected).max(), 1e-6), err_msg=key)
 
 
-def test_studiogan_generator(apply, studiogan, quick_jit):
+def test_studiogan_generator(apply, studiogan):
     fake, near = (jnp.asarray(studiogan[key]) for key in ("fake", "real"))
-    result, gradients = quick_jit(jax.value_and_grad(lambda fake, near: apply(
+    result, gradients = jax.jit(jax.value_and_grad(lambda fake, near: apply(
         "zcr_generator", None, generator=lambda z: near, fake=fake, z=jnp.zeros((8, 2)))[0], (0, 1)))(fake, near)
     np.testing.assert_allclose(result, studiogan["zCR_G_f64"], rtol=1e-5)
     for key, gradient in zip(("fake", "real"), gradients):

@@ -119,7 +119,7 @@ def test_gradients_are_of_each_example_alone(penalty, images):
     np.testing.assert_allclose(value, 12 * (scale**2).mean(), rtol=1e-6)
 
 
-def test_finite_differences_agree_with_the_exact_penalty(penalty, images, weight, quick_jit):
+def test_finite_differences_agree_with_the_exact_penalty(penalty, images, weight):
     """The mean over many directions is the exact penalty, and so is that of its gradient in the weights.
 
     sin bends enough for a step to matter: the bias is O(epsilon^2). The deviation of one estimate is sqrt(2) of the
@@ -130,8 +130,8 @@ def test_finite_differences_agree_with_the_exact_penalty(penalty, images, weight
             return jnp.sin((image * w).sum((1, 2, 3)) / 4)
         return penalty("r1", discriminator, *images, seed, gamma=2.0, **arguments)[0]
 
-    exact, exact_gradient = quick_jit(jax.value_and_grad(lambda w: value(w, 0)))(weight)
-    estimate = quick_jit(lambda seeds: jax.tree.map(lambda leaf: leaf.mean(0), jax.vmap(
+    exact, exact_gradient = jax.jit(jax.value_and_grad(lambda w: value(w, 0)))(weight)
+    estimate = jax.jit(lambda seeds: jax.tree.map(lambda leaf: leaf.mean(0), jax.vmap(
         lambda seed: jax.value_and_grad(lambda w: value(w, seed, epsilon=0.01))(weight))(seeds)))
     mean, gradient = estimate(jnp.arange(2048))
     np.testing.assert_allclose(mean, exact, rtol=0.06)
@@ -195,7 +195,7 @@ def studiogan_discriminator(weights):
 @pytest.mark.parametrize(("name", "reference"), [
     ("r1", "R1_studiogan"), ("gradient_penalty", "GP"), ("max_gradient_penalty", "maxGP"),
     ("dragan", "DRAGAN")])
-def test_studiogan(penalty, studiogan, quick_jit, monkeypatch, name, reference):
+def test_studiogan(penalty, studiogan, monkeypatch, name, reference):
     """Values and second-order weight gradients, at StudioGAN's own random numbers."""
     real, fake = (jnp.asarray(studiogan[key].transpose(0, 2, 3, 1)) for key in ("real", "fake"))
     drawn = {(8, 1, 1, 1): studiogan["dra_alpha" if name == "dragan" else "gp_alpha"].reshape(8, 1, 1, 1),
@@ -203,7 +203,7 @@ def test_studiogan(penalty, studiogan, quick_jit, monkeypatch, name, reference):
     monkeypatch.setattr(jax.random, "uniform", lambda key, shape, dtype: jnp.asarray(drawn[shape], dtype))
     weights = {key: jnp.asarray(studiogan[f"tinyD/{key}"])
                for key in ("conv_weight", "conv_bias", "fc_weight", "fc_bias")}
-    result, gradients = quick_jit(jax.value_and_grad(
+    result, gradients = jax.jit(jax.value_and_grad(
         lambda weights: penalty(name, studiogan_discriminator(weights), real, fake, gamma=1.0)[0]))(weights)
     np.testing.assert_allclose(result, studiogan[f"{reference}_f64"], rtol=1e-5)
     for key, gradient in gradients.items():
@@ -236,7 +236,7 @@ def r3gan_discriminator(weights):
     return discriminator
 
 
-def test_r3gan(penalty, shared, quick_jit):
+def test_r3gan(penalty, shared):
     """The whole loss of R3GAN's discriminator, RpGAN + R1 + R2, and its second-order gradient."""
     arrays = np.load(shared("reference/r3gan_uncond_8x8.npz"))
     real, fake = (jnp.asarray(arrays[name].transpose(0, 2, 3, 1)) for name in ("real", "fake"))
@@ -248,7 +248,7 @@ def test_r3gan(penalty, shared, quick_jit):
         adversarial = LOSSES["relativistic_paired"]().discriminator(discriminator(real), discriminator(fake))
         return adversarial.mean() + sum(penalties), penalties
 
-    (value, penalties), gradients = quick_jit(jax.value_and_grad(objective, has_aux=True))(weights)
+    (value, penalties), gradients = jax.jit(jax.value_and_grad(objective, has_aux=True))(weights)
     for result, name in zip(penalties, ("R1_f64", "R2_f64")):
         np.testing.assert_allclose(result, 0.75 * arrays[name].mean(), rtol=1e-4)
     np.testing.assert_allclose(value, arrays["D_loss_f64"], rtol=1e-4)

@@ -41,7 +41,7 @@ def test_stylegan2_ada(view, shared, monkeypatch, fixture):
     np.testing.assert_allclose(value / 2, arrays["Greg:pl_penalty_f64"].mean(), rtol=1e-5)
 
 
-def test_the_average_moves_and_takes_part_in_the_gradient(view, quick_jit):
+def test_the_average_moves_and_takes_part_in_the_gradient(view):
     """G = s z with one latent and one pixel: |J^T y| = s |y|; the penalty is mean (s|y| - 0.1 mean s|y|)^2."""
     part = REGULARIZERS["path_length"](weight=1.0, decay=0.9, batch_shrink=1)
 
@@ -52,15 +52,15 @@ def test_the_average_moves_and_takes_part_in_the_gradient(view, quick_jit):
             part.init(), view(generator=generator, z=jnp.zeros((256, 1)), fake=jnp.zeros((256, 1, 1, 1))))
         return result, (state, metrics)
 
-    (result, (state, metrics)), gradient = quick_jit(jax.value_and_grad(value, has_aux=True))(3.0)
+    (result, (state, metrics)), gradient = jax.jit(jax.value_and_grad(value, has_aux=True))(3.0)
     assert metrics["mean"] == state["mean"] == pytest.approx(0.3 * np.sqrt(2 / np.pi), rel=0.1)
     # The penalty is s^2 times a constant, but only if the average follows s.
     assert gradient == pytest.approx(2 * float(result) / 3, rel=1e-4)
 
 
-def test_a_flat_generator_has_a_finite_gradient(view, quick_jit):
+def test_a_flat_generator_has_a_finite_gradient(view):
     part = REGULARIZERS["path_length"]()
-    gradient = quick_jit(jax.grad(lambda scale: part.apply(part.init(), view(
+    gradient = jax.jit(jax.grad(lambda scale: part.apply(part.init(), view(
         generator=lambda z: scale * z.reshape(-1, 1, 1, 2), z=jnp.ones((4, 2)), fake=jnp.zeros((4, 1, 1, 2))))[0]))(0.0)
     assert gradient == 0
 

@@ -1,11 +1,13 @@
 """What every regularizer promises, on tiny networks, labelled and not."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import keys
+from jaxgan import catalogue, keys, schedules
 from jaxgan.models import mlp
 from jaxgan.regularizers import REGULARIZERS
 from jaxgan.regularizers.gradient import root
@@ -48,7 +50,7 @@ class Cast:
         fake = generator(self.z, self.label)
         return View(generator, discriminator, params, self.real, fake, self.label, self.z,
                     discriminator(self.real, self.label) if player == "discriminator" else None,
-                    discriminator(fake, self.label), keys.root(3), step)
+                    discriminator(fake, self.label), keys.root(3), step, jnp.float32(0))
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +74,12 @@ def make_update(part, cast):
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)
-def test_contract(name, casts, quick_jit):
+def test_contract(name, casts):
     """A float32 scalar, finite gradients that reach the player, a state that keeps its shape, hooks that fit."""
     part, cast = REGULARIZERS[name](), casts["labelled"]
     assert part.player in ("generator", "discriminator")
     state, params = part.init(), cast.params[part.player]
-    value, new_state, metrics, gradient, hooked = quick_jit(make_update(part, cast))(params, state, jnp.int32(STEP))
+    value, new_state, metrics, gradient, hooked = jax.jit(make_update(part, cast))(params, state, jnp.int32(STEP))
     assert describe(value) == ((), jnp.float32)
     assert jax.tree.map(describe, new_state) == jax.tree.map(describe, state)
     assert all(np.shape(metric) == () for metric in metrics.values())
@@ -85,6 +87,26 @@ def test_contract(name, casts, quick_jit):
     has_hooks = any(getattr(part, hook) for hook in HOOKS)
     assert has_hooks != any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
     check_hooks(hooked, params, cast.z)
+
+
+STRENGTHS = {name: [argument for argument in inspect.signature(factory).parameters
+                    if argument.endswith(("weight", "gamma"))] for name, factory in REGULARIZERS.items()}
+
+
+@pytest.mark.parametrize("name", [name for name, strengths in STRENGTHS.items() if strengths])
+def test_every_strength_may_follow_a_schedule(name, casts):
+    """Strengths that fall to 0 over 1 kimg: half of the term is left at 500 images, and nothing at 1000."""
+    cast = casts["unlabelled"]
+    falling = {"name": "linear", "start": 2.0, "end": 0.0, "kimg": 1.0}
+    arguments = schedules.resolve(dict.fromkeys(STRENGTHS[name], falling), "regularizers.part")
+    part = catalogue.build(REGULARIZERS, {"name": name, **arguments}, "regularizers.part")
+
+    def value(images):
+        view = cast.view(part.player, cast.params[part.player], jnp.int32(STEP))
+        return part.apply(part.init(), view._replace(images=images))[0]
+    start, half, end = jax.jit(jax.vmap(value))(jnp.array([0.0, 500.0, 1000.0]))
+    assert start != 0
+    np.testing.assert_allclose([half, end], [start / 2, 0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)
