@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import catalogue, keys, schedules
+from jaxgan import catalogue, keys, schedules, terms
 from jaxgan.augmentation import AUGMENTATIONS
 from jaxgan.conditioning import CONDITIONING
 from jaxgan.data import Info
@@ -148,8 +148,11 @@ def build_group(config: Mapping[str, Any], group: str, parts: Mapping[str, Any],
         key = f"{group}.{name}"
         part_name, arguments = catalogue.split_spec(spec, key)
         every = arguments.pop("every", 1) if group in LAZY else 1
-        arguments = schedules.resolve(arguments, key)
-        built[name] = catalogue.call(catalogue.find(parts, part_name, key), arguments, key, **context), every
+        arguments = schedules.resolve(arguments, key, config["total_kimg"])
+        part = catalogue.call(catalogue.find(parts, part_name, key), arguments, key, **context)
+        if every > 1 and getattr(part, "apply", None) is terms.nothing:
+            raise InputError(f"config.{key}.every: {part_name} adds nothing to a loss, so it cannot be lazy.")
+        built[name] = part, every
     return built
 
 
@@ -172,7 +175,8 @@ def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -
         lazy = [term.every for term in parts.terms.values() if term.part.player == player and term.every > 1]
         turns = config["num_critic"] if player == "discriminator" else 1
         chosen[player] = optimizers.build(config["optimizers"][player], f"optimizers.{player}", lazy,
-                                          images=config["batch_size"] * config["num_critic"] / turns)
+                                          images=config["batch_size"] * config["num_critic"] / turns,
+                                          total_kimg=config["total_kimg"])
     return update.Method(
         phases=build_phases(parts, axis, config["num_critic"], config["batch_size"] * config["num_critic"]),
         optimizers=chosen,

@@ -23,18 +23,21 @@ def constant(value: float) -> Schedule:
     return lambda images: jnp.full((), value, jnp.float32)
 
 
-def linear(start: float, end: float, kimg: float) -> Schedule:
-    """From `start` to `end` over the first `kimg` thousand images, then `end`."""
+def linear(start: float, end: float, kimg: float | None = None, total_kimg: float = math.nan) -> Schedule:
+    """From `start` to `end` over the first `kimg` thousand images, then `end`. None: over the whole run."""
+    kimg = total_kimg if kimg is None else kimg
     _check_durations(kimg=kimg)
     return lambda images: start + (end - start) * _progress(images, 0.0, kimg)
 
 
-def cosine(start: float, end: float, kimg: float, warmup_kimg: float = 0.0, warmup_start: float = 0.0,
-           hold_kimg: float = 0.0) -> Schedule:
+def cosine(start: float, end: float, kimg: float | None = None, warmup_kimg: float = 0.0,
+           warmup_start: float = 0.0, hold_kimg: float = 0.0, total_kimg: float = math.nan) -> Schedule:
     """Half a cosine from `start` to `end`, which is reached at `kimg` thousand images and kept (R3GAN's schedule).
 
-    The first `warmup_kimg` of them go linearly from `warmup_start` to `start`, the next `hold_kimg` stay there.
+    kimg None: at the end of the run. The first `warmup_kimg` of them go linearly from `warmup_start` to `start`, the
+    next `hold_kimg` stay there.
     """
+    kimg = total_kimg if kimg is None else kimg
     _check_durations(kimg=kimg - warmup_kimg - hold_kimg)
     if min(warmup_kimg, hold_kimg) < 0:
         raise InputError("A cosine schedule's warmup_kimg and hold_kimg must not be negative.")
@@ -67,9 +70,13 @@ def per_update(schedule: Schedule, images: float) -> Schedule:
     return lambda count: schedule(jnp.asarray(count).astype(jnp.float32) * images)
 
 
-def resolve(arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """`arguments` of a part, with every value that has a `name` built as a schedule; raises InputError as `build`."""
-    return {name: catalogue.build(SCHEDULES, value, f"{key}.{name}") if _is_spec(value) else value
+def resolve(arguments: Mapping[str, Any], key: str, total_kimg: float = math.nan) -> dict[str, Any]:
+    """`arguments` of a part, with every value that has a `name` built as a schedule; raises InputError as `build`.
+
+    total_kimg: the length of the run, for schedules that span it.
+    """
+    return {name: value if not _is_spec(value) else
+            catalogue.build(SCHEDULES, value, f"{key}.{name}", total_kimg=total_kimg)
             for name, value in arguments.items()}
 
 

@@ -28,8 +28,8 @@ class View(NamedTuple):
 
     `generator(z, label) -> image` and `discriminator(image, label) -> DiscriminatorOutput` run in training mode with
     the parameters being differentiated, the augmentation inside `discriminator`; statistics they would update are
-    dropped. Images are float32 [B, H, W, C] in [-1, 1], not augmented; `fake` carries gradient only when the generator
-    is updated.
+    dropped. Images are float32 [B, H, W, C] in [-1, 1], not augmented. `fake` carries gradient where it depends on
+    `params`: in the generator's update, and in the discriminator's where it has moved the latents.
     `real_output` is None where the objective has not looked at real images.
     """
 

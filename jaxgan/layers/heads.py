@@ -55,7 +55,7 @@ class AdversarialHead(nn.Module):
         return DiscriminatorOutput(logit=logit + jnp.sum(embedding * features, axis=-1), features=features)
 
     def _sliced(self, features: Array, embedding: Array | int) -> DiscriminatorOutput:
-        weight = self.param("direction", nn.initializers.normal(1.0), features.shape[-1:]) + embedding
+        weight = self.param("direction", self.kernel_init, (features.shape[-1], 1))[:, 0] + embedding
         scale = jnp.linalg.norm(weight, axis=-1, keepdims=True)
         direction, scaled = weight / scale, features * scale
         stop = jax.lax.stop_gradient

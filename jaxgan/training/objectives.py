@@ -155,9 +155,10 @@ def discriminator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
 
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         scene = Scene(stage, "discriminator", params, state, batch, key)
-        fake = jax.lax.stop_gradient(scene.generate(scene.z, batch.label)[0])
+        fake = scene.generate(scene.z, batch.label)[0]
         shown = mix(parts.augmentations, state.parts, batch.image, fake, stream(scene.key, "mix"))
-        real_output, variables = scene.discriminate(shown, batch.label, "real")
+        batch = scene.batch = batch._replace(image=shown)
+        real_output, variables = scene.discriminate(batch.image, batch.label, "real")
         fake_output, variables = scene.discriminate(fake, batch.label, "fake", variables)
         loss = jnp.mean(parts.loss.discriminator(real_output.logit, fake_output.logit))
         extra, states, metrics = apply_terms(
@@ -205,8 +206,6 @@ def lazy_loss(stage: Stage, name: str) -> Callable:
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         scene = Scene(stage, player, params, state, batch, key)
         fake = scene.generate(scene.z, batch.label)[0]
-        if player != "generator":
-            fake = jax.lax.stop_gradient(fake)
         # What the term does not read, XLA leaves out.
         view = scene.view(fake, scene.discriminate(batch.image, batch.label, "real")[0],
                           scene.discriminate(fake, batch.label, "fake")[0], name)

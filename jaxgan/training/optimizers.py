@@ -1,5 +1,6 @@
 """Optimizers a config can name, and the correction lazy regularization asks of them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,8 +36,10 @@ OPTIMIZERS = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "sgd": sgd}
 
 
 def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (),
-          images: float = 1.0) -> optax.GradientTransformation:
-    """The optimizer of one player, corrected for its lazy phases. images: real images a turn stands for, for schedules.
+          images: float = 1.0, total_kimg: float = math.nan) -> optax.GradientTransformation:
+    """The optimizer of one player, corrected for its lazy phases.
+
+    For schedules: images, the real images a turn stands for, and total_kimg, the length of the run.
 
     StyleGAN2 (Karras et al. 2020, appendix B): a phase every k steps adds a turn to the optimizer, k+1 where there
     were k, so the learning rate is scaled by c = k/(k+1) and each β raised to c. For several lazy phases
@@ -44,7 +47,7 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     """
     name, arguments = catalogue.split_spec(spec, key)
     factory = catalogue.find(OPTIMIZERS, name, key)
-    arguments = schedules.resolve(arguments, key)
+    arguments = schedules.resolve(arguments, key, total_kimg)
     if lazy_every:
         c = 1 / (1 + sum(1 / every for every in lazy_every))
         defaults = {argument: parameter.default for argument, parameter in catalogue.accepted(factory).items()

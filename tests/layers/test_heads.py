@@ -55,7 +55,7 @@ def test_half_precision_features_give_a_float32_logit():
 
 def test_san_trains_features_and_direction_apart():
     head, variables = build("san")
-    weight = variables["params"]["direction"] + variables["params"]["embed"]["embedding"][LABEL]
+    weight = variables["params"]["direction"][:, 0] + variables["params"]["embed"]["embedding"][LABEL]
 
     @jax.jit
     def output(params, features):
@@ -73,8 +73,8 @@ def test_san_trains_features_and_direction_apart():
     unit = weight / jnp.linalg.norm(weight, axis=1, keepdims=True)
     # The length of w is trained with the features, its direction by the other output, orthogonally to itself.
     along = unit * (FEATURES * unit).sum(1, keepdims=True)
-    np.testing.assert_allclose(logit[0]["direction"], along.sum(0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(direction[0]["direction"], (FEATURES - along).sum(0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(logit[0]["direction"][:, 0], along.sum(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(direction[0]["direction"][:, 0], (FEATURES - along).sum(0), rtol=1e-3, atol=1e-5)
 
 
 def test_unknown_kind():

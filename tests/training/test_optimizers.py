@@ -60,3 +60,11 @@ def test_a_lazy_phase_corrects_a_schedule_too():
     c = 4 / 5
     expected = optax.adam(0.1 * c, b1=0.5**c, b2=0.9**c)
     np.testing.assert_allclose(updates(optimizers.build(spec, "x", [4])), updates(expected), rtol=1e-5)
+
+
+def test_a_schedule_without_a_length_spans_the_run():
+    spec = {"name": "sgd", "learning_rate": {"name": "linear", "start": 1.0, "end": 0.0}}
+    moved = updates(optimizers.build(spec, "x", images=50, total_kimg=0.1), steps=3)
+    np.testing.assert_allclose(moved[:, 0], -0.5 * np.array([1.0, 2 * 0.5, 0]), rtol=1e-6)
+    with pytest.raises(InputError, match="needs kimg"):
+        optimizers.build(spec, "x")
