@@ -55,8 +55,8 @@ def main(arguments: list[str]) -> None:
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="experiments/benchmarks/dcgan_config.py", metavar="FILE[:ARG]")
-    parser.add_argument("--rounds", type=positive, default=10, help="timed turns of each contestant")
-    parser.add_argument("--steps", type=positive, default=100, help="training steps a turn")
+    parser.add_argument("--rounds", type=positive, default=8, help="timed turns of each contestant")
+    parser.add_argument("--steps", type=positive, default=20, help="training steps a turn")
     parser.add_argument("--output", type=Path, help="folder for dcgan.json and dcgan.md "
                         "(default: results beside this script, and the table in its README.md)")
     return parser.parse_args(arguments)
