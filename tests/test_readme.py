@@ -8,8 +8,16 @@ import pytest
 
 from jaxgan import catalogue, data
 from jaxgan import config as config_lib
+from jaxgan.augmentation import AUGMENTATIONS
+from jaxgan.conditioning import CONDITIONING
 from jaxgan.experiment import Experiment
+from jaxgan.latents import PRIORS
 from jaxgan.losses import LOSSES
+from jaxgan.metrics import METRICS
+from jaxgan.models import FAMILIES
+from jaxgan.regularizers import REGULARIZERS
+from jaxgan.training.averages import AVERAGES
+from jaxgan.training.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +33,16 @@ def test_the_example_loss_works_from_outside(tmp_path, monkeypatch, tiny):
     ones = jax.numpy.ones(3)
     assert experiment.parts.loss.discriminator(2 * ones, ones).shape == (3,)
     assert jax.numpy.allclose(experiment.parts.loss.generator(2 * ones, None), reference.generator(ones, None))
+
+
+@pytest.mark.parametrize(("section", "entries"), [
+    ("generator", FAMILIES), ("loss", LOSSES), ("regularizers", REGULARIZERS), ("conditioning", CONDITIONING),
+    ("augmentation", AUGMENTATIONS), ("latent", PRIORS), ("average", AVERAGES), ("optimizers", OPTIMIZERS),
+    ("data", data.SOURCES), ("metrics", METRICS)])
+def test_the_list_of_parts_is_the_catalogue(section, entries):
+    (row,) = re.findall(rf"^\| `{section}`.*?\| (.*) \|$", README, flags=re.MULTILINE)
+    without_notes = re.sub(r" \((?!logistic).*?\)", "", row)
+    assert set(re.findall(r"\w+", without_notes)) == set(entries)
 
 
 def test_the_map_names_what_there_is():
