@@ -4,7 +4,7 @@
 
 The classic picture of mode collapse (Metz et al. 2017; Srivastava et al. 2017), in seconds on a CPU. `samples/` holds
 scatter plots: real points in grey, generated ones on top. `metrics.jsonl` counts the modes found, the share of samples
-within three standard deviations of one, and the reverse KL divergence over modes. Made for a laptop: about a minute
+within three standard deviations of one, and the reverse KL divergence over modes. Made for a laptop: half a minute
 on two CPU cores.
 """
 

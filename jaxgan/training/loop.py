@@ -119,7 +119,8 @@ class Trainer:
             record = self.window.mean()
             self.running.clear()
             self.monitor.update(step, record)
-            record["images_per_second"] = self.monitor.images_per_second
+            if (speed := self.monitor.images_per_second) is not None:  # none before the second line
+                record["images_per_second"] = speed
         if cadence.evaluate and is_due(step, cadence.evaluate, done):
             with self.monitor.paused():
                 values, score = self.hooks.evaluate(self.parallel.gather(state))
