@@ -16,11 +16,6 @@ def mean(metrics: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), metrics)
 
 
-def cast(tree: PyTree, dtype) -> PyTree:
-    """Floating leaves as `dtype`; others as they are."""
-    return jax.tree.map(lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree)
-
-
 def lerp(old: PyTree, new: PyTree, keep: Array) -> PyTree:
     """`keep * old + (1 - keep) * new` for floating leaves; other leaves are taken from `new`."""
     def leaf(a, b):
