@@ -21,6 +21,7 @@ from jaxgan.errors import InputError
 PARTS = ("data", "latent", "generator", "discriminator", "loss")  # one part each: a name, or {name, arguments}
 GROUPS = ("regularizers", "conditioning", "augmentation", "optimizers", "average")  # parts under names of choice
 PARALLEL = ("jit", "pmap")
+TINY_SIZE, TINY_KIMG = 16, 64.0  # height and width, and budget, of the recipes' tiny variants
 
 
 def default() -> ConfigDict:
@@ -45,12 +46,15 @@ def default() -> ConfigDict:
         "average": {               # of the generator's weights; samples come from the first
             "ema": {"name": "exponential", "half_life_kimg": 10.0, "rampup": 0.05},
         },
+        "init_from": "",           # another run's folder: start from its weights, as far as they fit
+        "init_checkpoint": "latest",  # which of its checkpoints: latest, best or a step
         "parallel": "jit",         # "jit": one program over a mesh; "pmap": per-device BatchNorm statistics
         "steps_per_call": 10,      # steps fused into one compiled call; cadences are best multiples of it
         "log_every": 100,
         "sample_every": 500,
         "checkpoint_every": 1000,
         "evaluate_every": 0,
+        "average_every": 0,        # stores the power-function averages, of which others are put together afterwards
         "metrics": (),             # the first one decides which checkpoint is the best
     }, type_safe=False)
     return config.lock()
@@ -70,6 +74,30 @@ def data_argument(argument: str) -> dict[str, Any]:
         raise InputError(f"Data {argument!r} lacks its {keys[name]}: write {name}:{keys[name].upper()}.")
     raise InputError(f"There is no data called {argument!r}. "
                      + suggest(name, ["digits", "mnist", "cifar10", "folder:PATH", "npz:PATH", "tfds:NAME"], "Data"))
+
+
+def variant(argument: str) -> tuple[dict[str, Any], bool]:
+    """What a recipe's argument says: the `data` section, and whether the recipe's tiny variant is meant.
+
+    `tiny` is that variant on the embedded digits, `tiny:DATA` on other data; both at 16×16.
+    """
+    first, _, rest = argument.partition(":")
+    if first != "tiny":
+        return data_argument(argument), False
+    return data_argument(rest or "digits") | {"resolution": TINY_SIZE}, True
+
+
+def tiny(config: ConfigDict, width: int = 16) -> ConfigDict:
+    """Shrinks a recipe to about a minute on a CPU: narrow networks, small batches, a budget that all recipes
+    share, and samples from a short average of the weights. What makes the recipe what it is, stays."""
+    config.generator.width = config.discriminator.width = width
+    config.batch_size, config.total_kimg = 32, TINY_KIMG
+    config.average = {"ema": {"name": "exponential", "half_life_kimg": 5.0, "rampup": 0.1}}
+    config.metrics = ("fd_pixels",)
+    steps = int(TINY_KIMG * 1000) // (config.batch_size * config.num_critic)
+    config.log_every, config.sample_every = max(steps // 300, 1) * 10, max(steps // 100, 1) * 10
+    config.checkpoint_every = config.evaluate_every = max(steps // 30, 1) * 10
+    return config
 
 
 def load(location: str, overrides: Sequence[str] = ()) -> ConfigDict:
@@ -130,7 +158,8 @@ def override(config: ConfigDict, text: str) -> None:
         node = node[name]
     if last not in node and key.split(".")[0] not in PARTS + GROUPS:
         raise InputError(f"There is no option config.{key}. {suggest(last, node)}")
-    value = _parse(raw)
+    plain_text = last in node and isinstance(node[last], str) and key.split(".")[0] not in PARTS + GROUPS
+    value = raw if plain_text else _parse(raw)
     with node.unlocked():
         node[last] = ConfigDict(value, type_safe=False) if isinstance(value, dict) else value
 
@@ -206,7 +235,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
     for key in ("batch_size", "num_critic", "steps_per_call"):
         if config[key] < 1:
             raise InputError(f"config.{key} must be at least 1; got {config[key]}.")
-    for key in ("seed", "log_every", "sample_every", "checkpoint_every", "evaluate_every"):
+    for key in ("seed", "log_every", "sample_every", "checkpoint_every", "evaluate_every",
+                "average_every"):
         if config[key] < 0:
             raise InputError(f"config.{key} must not be negative; got {config[key]}.")
     if config["seed"] >= 2**32:

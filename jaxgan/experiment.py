@@ -3,25 +3,27 @@
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import catalogue, keys, schedules, terms
+from jaxgan import catalogue, compilation, keys, schedules, terms
 from jaxgan.augmentation import AUGMENTATIONS
 from jaxgan.conditioning import CONDITIONING
 from jaxgan.data import Info
 from jaxgan.errors import InputError
 from jaxgan.latents import PRIORS
 from jaxgan.latents.sampling import Sampler, draw_labels
+from jaxgan.latents.standing import standing_statistics
 from jaxgan.layers.heads import WithHeads
 from jaxgan.losses import LOSSES
-from jaxgan.metrics import METRICS, Metric
+from jaxgan.metrics.choice import Choice, choose, default_backbone
 from jaxgan.models import FAMILIES
 from jaxgan.regularizers import REGULARIZERS
-from jaxgan.training import averages, optimizers, parallel, update
+from jaxgan.training import averages, optimizers, parallel, posthoc, update
 from jaxgan.training.objectives import Parts, Term, build_phases
 from jaxgan.training.state import TrainState
 from jaxgan.typing import Array, PyTree
@@ -85,6 +87,25 @@ class Experiment:
         if raw or not state.averages:
             return update.weights(state.players)
         return next(iter(state.averages.values()))
+
+    def stored_averages(self, folder: Path) -> posthoc.Store:
+        """The power-function averages stored in `folder`, or to be stored there."""
+        stds = {name: average.std for name, average in self.method.averages.items() if average.std is not None}
+        return posthoc.Store(folder, stds, self.method.images_per_step)
+
+    def standing(self, weights: PyTree, num_batches: int) -> PyTree:
+        """`weights` with BatchNorm statistics taken anew, over `num_batches` batches of the run's size."""
+        generator = self.parts.networks["generator"]
+        if not hasattr(generator, "norm_momentum") or "batch_stats" not in weights["variables"]:
+            raise InputError("Standing statistics are of generators with BatchNorm and a norm_momentum, such as resnet "
+                             f"and biggan; this run's is {self.config['generator']['name']}.")
+        size = self.config["batch_size"]
+        labels = self.draw_labels(np.arange(num_batches * size)) if self.info.num_classes else None
+        labels = None if labels is None else labels.reshape(num_batches, size, *labels.shape[1:])
+        z = self.parts.prior.sample(keys.stream(keys.root(0), "standing"), (num_batches, size))
+        fresh = compilation.jit(functools.partial(standing_statistics, generator))(
+            {"params": weights["params"], **weights["variables"]}, z, labels)
+        return {"params": fresh.pop("params"), "variables": fresh}
 
     def generate(self, weights: PyTree, seeds, labels: np.ndarray | None = None) -> np.ndarray:
         """float32 [N, H, W, C], in [-1, 1] for images. Labels not given are drawn as the data have them."""
@@ -177,10 +198,14 @@ def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -
         chosen[player] = optimizers.build(config["optimizers"][player], f"optimizers.{player}", lazy,
                                           images=config["batch_size"] * config["num_critic"] / turns,
                                           total_kimg=config["total_kimg"])
+    kept = {name: average for name, (average, _) in build_group(config, "average", averages.AVERAGES).items()}
+    if config["average_every"] and not any(average.std is not None for average in kept.values()):
+        raise InputError("config.average_every stores power-function averages, and config.average has none: add two, "
+                         "such as --config.average.short=\"{'name': 'power', 'std': 0.05}\" and one of std 0.1.")
     return update.Method(
         phases=build_phases(parts, axis, config["num_critic"], config["batch_size"] * config["num_critic"]),
         optimizers=chosen,
-        averages={name: average for name, (average, _) in build_group(config, "average", averages.AVERAGES).items()},
+        averages=kept,
         stateful={key: term.part for key, term in parts.terms.items()} | dict(parts.augmentations),
         constraints={player: [term.part.constrain for term in parts.terms.values()
                               if term.part.player == player and term.part.constrain] for player in PLAYERS},
@@ -189,8 +214,6 @@ def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -
     )
 
 
-def build_metrics(config: Mapping[str, Any], info: Info) -> dict[str, Metric]:
+def build_metrics(config: Mapping[str, Any], info: Info) -> list[Choice]:
     """The metrics of evaluation during training, the one that ranks checkpoints first."""
-    specs = [catalogue.split_spec(spec, "metrics") for spec in config["metrics"]]
-    return {name: catalogue.call(catalogue.find(METRICS, name, "metrics"), arguments, f"metrics.{name}", info=info)
-            for name, arguments in specs}
+    return choose(config["metrics"], info, default_backbone(info))

@@ -29,6 +29,7 @@ class RunFolder:
         self.metrics_file = self.path / "metrics.jsonl"
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
+        self.averages = self.path / "averages"
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Refuses a folder that belongs to another config, or holds something else than a run."""
@@ -60,8 +61,9 @@ class RunFolder:
 
     def info(self) -> Info:
         """What the run's data were."""
+        text = self._read(self.environment_file)
         try:
-            return Info.from_dict(json.loads(self._read(self.environment_file))["data"])
+            return Info.from_dict(json.loads(text)["data"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.environment_file} is damaged: it does not say what the data were.") from error
 

@@ -23,7 +23,13 @@ def parse(argv: list[str]):
     parser.add_argument("--labels", help="classes to make, such as 3 or 0-9, repeated over the seeds "
                                          "(default: drawn as often as in the data)")
     parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
-    parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    weights.add_argument("--average_std", type=float, metavar="STD",
+                         help="an average as wide as this share of training, put together from those that "
+                              "config.average_every stored")
+    parser.add_argument("--standing", type=int, metavar="N",
+                        help="BatchNorm statistics over N fresh batches of samples, not the running ones")
     return parser.parse_args(argv)
 
 
@@ -67,14 +73,29 @@ def main(argv: list[str]) -> int:
     checkpoints.close()
     if info.num_classes and labels is None:
         labels = experiment.draw_labels(seeds)
-    made = experiment.generate(experiment.weights(state, arguments.raw), seeds, labels)
-    facts = {"run": str(folder.path), "step": step, "weights": "raw" if arguments.raw else "average"}
+    weights, described = choose_weights(arguments, experiment, folder, state)
+    made = experiment.generate(weights, seeds, labels)
+    facts = {"run": str(folder.path), "step": step, "weights": described}
     try:
         written = write(output, made, seeds, labels, info, facts)
     except OSError as error:
         raise InputError(f"Cannot write {output} ({error.strerror}): choose another --output.") from error
     print(f"Wrote {written} from step {step:,}.")
     return command.DONE
+
+
+def choose_weights(arguments, experiment, folder, state):
+    """The weights the options ask for, and what they are in words."""
+    weights, described = experiment.weights(state, arguments.raw), "raw" if arguments.raw else "average"
+    if arguments.average_std is not None:
+        weights = experiment.stored_averages(folder.averages).reconstruct(arguments.average_std, int(state.step))
+        described = f"average of std {arguments.average_std:g}"
+    if arguments.standing is not None:
+        if arguments.standing < 1:
+            raise InputError(f"--standing={arguments.standing}: give a number of batches from 1.")
+        weights = experiment.standing(weights, arguments.standing)
+        described += f", statistics of {arguments.standing} batches"
+    return weights, described
 
 
 def check_output(output: Path) -> None:

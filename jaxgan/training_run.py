@@ -1,7 +1,7 @@
 """A training run from a config to its folder: what `jaxgan.main` does, as a function."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from jaxgan import data, images
 from jaxgan.data.pipeline import Batches
+from jaxgan.evaluation import TrainingJudge
 from jaxgan.experiment import Experiment
 from jaxgan.runs import RunFolder
+from jaxgan.training import transfer
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
 from jaxgan.training.logging import MetricsWriter, Progress, read_metrics
@@ -31,30 +33,52 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, d
     source = data.open(config["data"])
     experiment = Experiment(config, source.info, devices)
     batches = Batches(source, config["batch_size"], config["seed"])
+    # Weights that do not fit are refused before anything is written.
+    first = None if folder.checkpoints.exists() else first_state(experiment)
     folder.prepare(config, source.info)
     with ExitStack() as stack:
-        checkpoints = Checkpoints(folder.checkpoints)
-        stack.callback(checkpoints.close)
-        state = latest(experiment, checkpoints)
+        checkpoints = stack.enter_context(closing(Checkpoints(folder.checkpoints)))
+        steps = checkpoints.steps()
+        state, origin = ((checkpoints.restore(steps[-1], experiment.abstract_state()), []) if steps
+                         else first or first_state(experiment))
         step = int(state.step)
         if step >= experiment.total_steps:
             return f"{folder.path} is finished: {step:,} steps, {config['total_kimg']:g} thousand images."
         progress = stack.enter_context(Progress(experiment.total_steps, step, experiment.method.images_per_step, quiet))
         writer = stack.enter_context(MetricsWriter(folder.metrics_file, step if step else None))
         studio = Studio(experiment, batches, folder)
-        progress.note(greeting(experiment, source, folder, step))
+        progress.note("\n".join([greeting(experiment, source, folder, step), *origin]))
         if not step:
             studio.draw(state)
-        hooks = Hooks(sample=studio.draw, evaluate=studio.evaluate, record=writer.write)
+        store = experiment.stored_averages(folder.averages)
+        hooks = Hooks(sample=studio.draw, evaluate=judged(experiment, source), record=writer.write,
+                      keep=lambda state: store.save(int(state.step), state.averages))
         feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
         Trainer(experiment, feed, checkpoints, hooks, progress).run(state)
     return studio.finish()
 
 
-def latest(experiment: Experiment, checkpoints: Checkpoints) -> TrainState:
-    """The last checkpointed state, or that of step 0."""
-    steps = checkpoints.steps()
-    return checkpoints.restore(steps[-1], experiment.abstract_state()) if steps else experiment.initial_state()
+def judged(experiment: Experiment, source: data.Source) -> Callable[[TrainState], tuple[dict, float | None]]:
+    """The hook that scores a state. What its metrics need is made ready now, so that it is not found missing later."""
+    judge = TrainingJudge(experiment, source)
+    if experiment.config["evaluate_every"]:
+        judge.prepare()
+    return lambda state: judge.evaluate(experiment.weights(state))
+
+
+def first_state(experiment: Experiment) -> tuple[TrainState, list[str]]:
+    """The state of step 0, begun from `config.init_from` as far as its weights fit, and what is to be said of those."""
+    config, state = experiment.config, experiment.initial_state()
+    if not config["init_from"]:
+        return state, []
+    folder = RunFolder(config["init_from"])
+    info = folder.info()
+    with closing(Checkpoints(folder.checkpoints, read_only=True)) as source:
+        step = source.choose(config["init_checkpoint"])
+        weights = source.restore_plain(step)
+    state, fits = transfer.transfer(state, weights, channels=(info.shape[-1], experiment.info.shape[-1]),
+                                    classes=(info.num_classes, experiment.info.num_classes))
+    return state, [f"Starting from {folder.path}, step {step:,}:", transfer.describe(fits)]
 
 
 def greeting(experiment: Experiment, source: data.Source, folder: RunFolder, step: int) -> str:
@@ -95,17 +119,6 @@ class Studio:
             points = self.experiment.generate(weights, range(NUM_POINTS)).reshape(NUM_POINTS, -1)
             return images.scatter(points, self.real(NUM_POINTS).reshape(-1, points.shape[1]), title)
         return images.grid(self.experiment.generate(weights, range(NUM_TILES)), columns=8, title=title)
-
-    def evaluate(self, state: TrainState) -> tuple[dict[str, float], float | None]:
-        """The config's metrics, and the first one's score."""
-        weights, values, score = self.experiment.weights(state), {}, None
-        for metric in self.experiment.metrics.values():
-            fake = self.experiment.generate(weights, range(metric.num_samples))
-            fake = fake if self.experiment.info.kind == "point" else images.to_uint8(fake)
-            found = metric.compute(self.real(10_000), fake)
-            score = metric.score(found) if score is None else score
-            values |= {f"eval/{name}": value for name, value in found.items()}
-        return values, score
 
     def finish(self) -> str:
         """Writes the animation and the curves; says where everything is."""

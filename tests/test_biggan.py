@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan.errors import InputError
+from jaxgan.latents.standing import standing_statistics
 from jaxgan.models import biggan, biggan_deep, resnet
 
 
@@ -67,7 +68,7 @@ def test_standing_statistics():
     z = jax.random.normal(jax.random.key(1), (3, 5, 4))
     label = jnp.arange(15).reshape(3, 5) % 3
     weights = jax.jit(lambda key: generator.init(key, z[0], label[0], train=True))(jax.random.key(0))
-    standing = jax.jit(lambda *given: biggan.standing_statistics(generator, *given))
+    standing = jax.jit(lambda *given: standing_statistics(generator, *given))
     found = standing(weights, z, label)
 
     def batch(z, label):

@@ -7,7 +7,7 @@ paper z is 120-dimensional at 128 pixels, 140 at 256 and 160 at 512, 20 a chunk,
 for one of the generator.
 
 BatchNorm statistics are over the whole global batch wherever the step is one jitted program (the paper's cross-replica
-statistics); `standing_statistics` replaces the running ones by fresh ones for sampling.
+statistics); `jaxgan.sample --standing=N` replaces the running ones by fresh ones.
 
 Against the reference code: ajbrock's has norm_eps 1e-5 in the output norm whatever it is elsewhere (output_norm_eps),
 iterates spectral normalization in evaluation too (spectral_iterate_in_eval), and for 32 pixels puts attention after
@@ -19,7 +19,6 @@ import functools
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
@@ -29,7 +28,7 @@ from jaxgan.layers.residual import generator_blocks, image_head
 from jaxgan.layers.spectral import Layers
 from jaxgan.models import resnet
 from jaxgan.models._stages import attention_stages, generator_stages
-from jaxgan.typing import Array, PyTree
+from jaxgan.typing import Array
 
 
 class Generator(nn.Module):
@@ -111,21 +110,3 @@ def output_norm(network: nn.Module, layers: Layers) -> Norm:
     """The BatchNorm in front of the output convolution, child "norm"."""
     epsilon = network.norm_eps if network.output_norm_eps is None else network.output_norm_eps
     return Norm("batch", layers, epsilon, network.norm_momentum, name="norm")
-
-
-def standing_statistics(generator: nn.Module, weights: PyTree, z: Array, label: Array | None = None) -> PyTree:
-    """`weights` with the BatchNorm statistics that latents give: means over N batches (Brock et al. 2019).
-
-    weights: {"params", "batch_stats", ...} of any generator that has the field `norm_momentum`. z: [N, B, z_dim],
-    drawn as for sampling, truncated or not; label: [N, B, ...]. Nothing else in `weights` changes. Variances are
-    averaged as they are, within batches; B should be that of training or larger.
-    """
-    fresh = generator.clone(norm_momentum=0.0)  # the new running value is then the batch's own
-
-    def add(total: PyTree, batch: tuple[Array, Array | None]) -> tuple[PyTree, None]:
-        _, changed = fresh.apply(weights, *batch, train=True, mutable=["batch_stats"])
-        return jax.tree.map(jnp.add, total, changed["batch_stats"]), None
-
-    zeros = jax.tree.map(jnp.zeros_like, weights["batch_stats"])
-    total, _ = jax.lax.scan(add, zeros, (z, label))
-    return {**weights, "batch_stats": jax.tree.map(lambda leaf: leaf / z.shape[0], total)}

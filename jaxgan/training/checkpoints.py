@@ -35,7 +35,8 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(preservation_policy=keep, best_fn=_score, best_mode="min",
                                                read_only=read_only, create=not read_only,
                                                cleanup_tmp_directories=not read_only)
-        self.manager = ocp.CheckpointManager(self.folder, options=options)
+        self.manager = ocp.CheckpointManager(self.folder, options=options,
+                                             item_handlers=ocp.StandardCheckpointHandler())  # for item_metadata
 
     def steps(self) -> list[int]:
         """Steps there is a whole checkpoint of, ascending."""
@@ -58,6 +59,13 @@ class Checkpoints:
         """The state saved at `step`. like: shapes, dtypes and shardings, as `jax.eval_shape` gives them."""
         packed = self.manager.restore(step, args=ocp.args.StandardRestore(_pack(like)))
         return _unpack(packed, like)
+
+    def restore_plain(self, step: int) -> dict[str, Any]:
+        """The state saved at `step` as nested dicts of arrays on one device, whatever experiment it was of."""
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+                            self.manager.item_metadata(step))
+        return self.manager.restore(step, args=ocp.args.StandardRestore(like))
 
     def choose(self, which: str) -> int:
         """`latest`, `best` or a step number -> a step that is there. Raises InputError otherwise."""

@@ -33,17 +33,20 @@ class Cadence(NamedTuple):
     sample: int
     checkpoint: int
     evaluate: int
+    average: int
 
 
 class Hooks(NamedTuple):
     """What the loop calls with a state as one device holds it.
 
     sample(state): draws the fixed-seed grid. evaluate(state) -> (metrics, score or None). record(step, values): logs.
+    keep(state): stores the averages.
     """
 
     sample: Callable[[TrainState], None]
     evaluate: Callable[[TrainState], tuple[dict[str, float], float | None]]
     record: Callable[[int, dict[str, Any]], None]
+    keep: Callable[[TrainState], None]
 
 
 class Window:
@@ -130,6 +133,9 @@ class Trainer:
         if is_due(step, cadence.sample, done):
             with self.monitor.paused():
                 self.hooks.sample(self.parallel.gather(state))
+        if cadence.average and is_due(step, cadence.average, done):
+            with self.monitor.paused():
+                self.hooks.keep(self.parallel.gather(state))
         return score
 
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan import catalogue, schedules
+from jaxgan.errors import InputError
 from jaxgan.schedules import Schedule
 
 
@@ -39,6 +41,7 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
           images: float = 1.0, total_kimg: float = math.nan) -> optax.GradientTransformation:
     """The optimizer of one player, corrected for its lazy phases.
 
+    `freeze` among the arguments names parts of the network that keep their weights, as `freeze` has it.
     For schedules: images, the real images a turn stands for, and total_kimg, the length of the run.
 
     StyleGAN2 (Karras et al. 2020, appendix B): a phase every k steps adds a turn to the optimizer, k+1 where there
@@ -46,6 +49,9 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     c = 1/(1 + Σ 1/kᵢ), which is the same for one.
     """
     name, arguments = catalogue.split_spec(spec, key)
+    if (frozen := arguments.pop("freeze", ())):
+        trained = build({"name": name} | arguments, key, lazy_every, images, total_kimg)
+        return freeze(trained, frozen, f"config.{key}.freeze")
     factory = catalogue.find(OPTIMIZERS, name, key)
     arguments = schedules.resolve(arguments, key, total_kimg)
     if lazy_every:
@@ -60,6 +66,26 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     scheduled = {name: schedules.per_update(value, images) for name, value in arguments.items() if callable(value)}
     fixed = tuple(catalogue.accepted(factory).keys() - scheduled)
     return optax.inject_hyperparams(factory, static_args=fixed)(**(arguments | scheduled))
+
+
+def freeze(trained: optax.GradientTransformation, names: Sequence[str], key: str) -> optax.GradientTransformation:
+    """`trained`, but for the parameters under a module of one of these names ("block1", or "block1/conv1"), which stay
+    as they are: FreezeD (Mo et al. 2020) where they are the discriminator's first. Their optimizer state is not kept.
+
+    Raises InputError, when the optimizer meets the parameters, for a name that none of them has.
+    """
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{key} must be a list of names, such as ('block1', 'block2'); got {names!r}.")
+
+    def labels(params):
+        flat = {path: f"/{'/'.join(path)}/" for path in flatten_dict(params)}
+        for name in names:
+            if not any(f"/{name}/" in path for path in flat.values()):
+                tops = {part for path in flat for part in path[:-1]}
+                raise InputError(f"{key}: the network has no part {name!r}. {catalogue.suggest(name, tops, 'Parts')}")
+        return unflatten_dict({path: "frozen" if any(f"/{name}/" in text for name in names) else "trained"
+                               for path, text in flat.items()})
+    return optax.multi_transform({"trained": trained, "frozen": optax.set_to_zero()}, labels)
 
 
 def corrected(arguments: Mapping[str, Any], c: float) -> dict[str, Any]:

@@ -3,18 +3,31 @@
 import hashlib
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from jaxgan import images
+from jaxgan.experiment import Experiment
+from jaxgan.runs import RunFolder
+from jaxgan.training.checkpoints import Checkpoints
+
+
+def restored(run, experiment):
+    checkpoints = Checkpoints(run / "checkpoints", read_only=True)
+    state = checkpoints.restore(checkpoints.choose("latest"), experiment.abstract_state())
+    checkpoints.close()
+    return state
 
 
 @pytest.fixture(scope="module")
 def trained(command_in, small, tmp_path_factory):
-    """A run of 80 steps with a small DCGAN generator: BatchNorm, convolutions and labels."""
+    """A run of 80 steps with a small ResNet generator: BatchNorm, convolutions and labels; averages stored."""
     folder = tmp_path_factory.mktemp("trained")
     code, _, err = command_in(folder)("main", f"--config={small}", "--workdir=run", "--config.evaluate_every=0",
-                                      "--config.generator={'name': 'dcgan', 'width': 8}")
+                                      "--config.generator={'name': 'resnet', 'width': 2}", "--config.average_every=20",
+                                      "--config.average.short={'name': 'power', 'std': 0.05}",
+                                      "--config.average.long={'name': 'power', 'std': 0.1}")
     assert code == 0, err
     return folder / "run"
 
@@ -61,6 +74,30 @@ def test_labels_and_weights_are_chosen(command, trained, tmp_path):
     np.testing.assert_array_equal(made["zeros"]["images"][10], made["all"]["images"][10])
 
 
+def test_averages_and_statistics_are_made_afterwards(command, trained, tmp_path, same_bits):
+    """The average of a stored width is the stored one; standing statistics change the images, each time alike."""
+    config, info = RunFolder(trained).config(), RunFolder(trained).info()
+    experiment = Experiment(config, info, jax.devices()[:1])
+    state = restored(trained, experiment)
+    store = experiment.stored_averages(RunFolder(trained).averages)
+    assert store.steps() == [20, 40, 60, 80]
+    made = store.reconstruct(0.1, 80)
+    for one, other in zip(jax.tree.leaves(made), jax.tree.leaves(state.averages["long"])):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    between = store.reconstruct(0.07, 80)["params"]["dense"]["kernel"]
+    assert not np.allclose(between, made["params"]["dense"]["kernel"], atol=1e-6)
+
+    for name, options in {"plain": [], "wide": ["--average_std=0.1"], "fresh": ["--standing=3"],
+                          "again": ["--standing=3"]}.items():
+        code, _, err = command("sample", f"--workdir={trained}", "--seeds=0-7", f"--output={name}.npz", *options)
+        assert code == 0, err
+    plain, wide, fresh, again = (np.load(tmp_path / f"{name}.npz")["images"]
+                                 for name in ("plain", "wide", "fresh", "again"))
+    assert not np.array_equal(plain, wide)
+    assert not np.array_equal(plain, fresh)
+    same_bits(fresh, again)
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--seeds=9-3"], "runs backwards; write 3-9"),
     (["--seeds=a"], "'a' is no number or range"),
@@ -71,6 +108,9 @@ def test_labels_and_weights_are_chosen(command, trained, tmp_path):
     (["--output=x.jpg"], "write to a .png, a .npz, or a folder"),
     (["--output=no/where/x.png"], "there is no folder no/where"),
     (["--workdir=nowhere"], "nowhere is not a run"),
+    (["--average_std=0.1", "--checkpoint=60", "--raw"], "not allowed with argument"),
+    (["--average_std=0.4"], "lies between 0 and 0.288"),
+    (["--standing=0"], "a number of batches from 1"),
     (["--sedes=3"], "Unrecognized arguments: --sedes=3"),
 ])
 def test_refusals(trained, arguments, message, tmp_path, monkeypatch):

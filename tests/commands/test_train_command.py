@@ -4,6 +4,7 @@ import json
 import signal
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -127,3 +128,28 @@ def test_the_ring_is_drawn_as_points(command, root, tmp_path):
     last = max((tmp_path / "ring" / "samples").glob("step*.png"))
     assert images.load_png(last).shape[2] == 3
     assert {"eval/modes", "eval/high_quality", "eval/reverse_kl"} <= set(log(tmp_path / "ring")[-1])
+
+
+def test_a_run_starts_from_another(command, small, tmp_path):
+    """Weights of the first run are where the second begins, on unlabelled data and with a part frozen; a run without
+    them, or of another model, is refused and leaves nothing behind."""
+    assert command("main", f"--config={small}", "--workdir=first", "--config.total_kimg=0.32")[0] == 0
+    onward = ["main", f"--config={small}", "--workdir=second", "--config.init_from=first", "--config.seed=1",
+              "--config.total_kimg=0.32", "--config.optimizers.discriminator.freeze=('hidden0',)"]
+    code, _, err = command(*onward)
+    assert code == 0, err
+    assert "Starting from first, step 20:" in err
+    assert "generator: 5 of 5 tensors taken" in err
+    first, second = (final_state(tmp_path / name) for name in ("first", "second"))
+    kernels = [state.players["discriminator"].params["hidden0"]["kernel"] for state in (first, second)]
+    np.testing.assert_array_equal(*kernels)
+    kernels = [state.players["generator"].params["output"]["kernel"] for state in (first, second)]
+    assert not np.array_equal(*kernels)
+
+    for option, message in (("--config.init_from=nowhere", "nowhere is not a run"),
+                            ("--config.init_checkpoint=7", "There is no checkpoint '7'"),
+                            ("--config.generator={'name': 'resnet', 'width': 2}", "nothing of its generator fits")):
+        code, _, err = command(*onward, "--workdir=third", option)
+        assert code == 2
+        assert message in err
+        assert not (tmp_path / "third").exists() or not any((tmp_path / "third").rglob("*.png"))

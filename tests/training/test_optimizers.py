@@ -68,3 +68,29 @@ def test_a_schedule_without_a_length_spans_the_run():
     np.testing.assert_allclose(moved[:, 0], -0.5 * np.array([1.0, 2 * 0.5, 0]), rtol=1e-6)
     with pytest.raises(InputError, match="needs kimg"):
         optimizers.build(spec, "x")
+
+
+def test_frozen_parts_stay_and_the_others_train_as_ever():
+    """FreezeD: the named modules keep their weights; the rest moves as it would without them."""
+    params = {"block1": {"conv1": {"kernel": jnp.ones(2)}, "conv2": {"kernel": jnp.ones(2)}},
+              "head": {"kernel": jnp.ones(2)}}
+    grads = jax.tree.map(lambda leaf: 3 * leaf, params)
+    spec = {"name": "adam", "learning_rate": {"name": "linear", "start": 0.1, "end": 0.0, "kimg": 1.0}}
+    plain = optimizers.build(spec, "optimizers.discriminator", images=10.0, total_kimg=1.0)
+    expected, _ = plain.update(grads, plain.init(params), params)
+    for frozen, still in ((["block1"], ("conv1", "conv2")), (["block1/conv2"], ("conv2",))):
+        some = optimizers.build(spec | {"freeze": frozen}, "optimizers.discriminator", images=10.0, total_kimg=1.0)
+        updates, _ = some.update(grads, some.init(params), params)
+        np.testing.assert_array_equal(updates["head"]["kernel"], expected["head"]["kernel"])
+        for name in ("conv1", "conv2"):
+            wanted = np.zeros(2) if name in still else expected["block1"][name]["kernel"]
+            np.testing.assert_array_equal(updates["block1"][name]["kernel"], wanted)
+
+
+@pytest.mark.parametrize(("names", "message"), [
+    (["blok1"], "the network has no part 'blok1'. Did you mean 'block1'"), ("block1", "must be a list of names"),
+    ([1], "must be a list of names")])
+def test_refusals_of_freeze(names, message):
+    with pytest.raises(InputError, match=f"config.optimizers.discriminator.freeze:? {message}"):
+        optimizers.build({"name": "sgd", "freeze": names}, "optimizers.discriminator").init(
+            {"block1": {"kernel": jnp.ones(1)}})

@@ -7,7 +7,8 @@ import pytest
 
 from jaxgan.errors import InputError
 from jaxgan.schedules import linear
-from jaxgan.training.averages import Profile, combine, exponential, power, power_exponent, reconstruction
+from jaxgan.training.averages import exponential, power, power_exponent
+from jaxgan.training.posthoc import Profile, combine, reconstruction
 
 IMAGES, STEPS = 100, 2000
 STDS = (0.05, 0.075, 0.1)
