@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxgan.errors import InputError
-from jaxgan.metrics.base import Metric
+from jaxgan.metrics.base import Metric, Sides
 
 
 def modes(info, num_samples: int = 2500) -> Metric:
@@ -17,12 +17,14 @@ def modes(info, num_samples: int = 2500) -> Metric:
         raise InputError("config.metrics: modes needs data whose modes are known, such as config.data.name=toy.")
     centres, std = np.asarray(info.centres, np.float64), info.std
 
-    def compute(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-        points = fake.reshape(len(fake), -1).astype(np.float64)
+    def compute(sides: Sides, rng: np.random.Generator) -> dict[str, float]:
+        images = np.asarray(sides.fake.images, np.float64)
+        points = images.reshape(len(images), -1)
         distance = np.linalg.norm(points[:, None] - centres[None], axis=-1)
         nearest, good = distance.argmin(1), distance.min(1) <= 3 * std
         share = np.bincount(nearest, minlength=len(centres)) / len(points)
         occupied = share[share > 0]
         return {"modes": float(len(np.unique(nearest[good]))), "high_quality": float(good.mean()),
                 "reverse_kl": float(np.sum(occupied * np.log(occupied * len(centres))))}
-    return Metric(num_samples, compute, lambda values: values["reverse_kl"] - values["high_quality"] - values["modes"])
+    return Metric(compute, lambda values: values["reverse_kl"] - values["high_quality"] - values["modes"], ("images",),
+                  num_samples)

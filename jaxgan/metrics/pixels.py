@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxgan.errors import InputError
-from jaxgan.metrics.base import Metric
+from jaxgan.metrics.base import Metric, Sides
 from jaxgan.metrics.frechet import frechet_distance
 
 
@@ -17,9 +17,9 @@ def fd_pixels(num_samples: int = 1000, size: int = 8) -> Metric:
         raise InputError("config.metrics.fd_pixels needs num_samples of at least 2 and size of at least 1.")
     name = f"fd{num_samples}_pixels{size}"
 
-    def compute(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-        return {name: frechet_distance(shrink(real[:10_000], size), shrink(fake, size))}
-    return Metric(num_samples, compute, lambda values: values[name])
+    def compute(sides: Sides, rng: np.random.Generator) -> dict[str, float]:
+        return {name: frechet_distance(shrink(sides.real.images[:10_000], size), shrink(sides.fake.images, size))}
+    return Metric(compute, lambda values: values[name], ("images",), num_samples)
 
 
 def shrink(images: np.ndarray, size: int) -> np.ndarray:

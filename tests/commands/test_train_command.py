@@ -135,7 +135,7 @@ def test_a_run_starts_from_another(command, small, tmp_path):
     them, or of another model, is refused and leaves nothing behind."""
     assert command("main", f"--config={small}", "--workdir=first", "--config.total_kimg=0.32")[0] == 0
     onward = ["main", f"--config={small}", "--workdir=second", "--config.init_from=first", "--config.seed=1",
-              "--config.total_kimg=0.32", "--config.optimizers.discriminator.freeze=('hidden0',)"]
+              "--config.total_kimg=0.32", "--config.optimizers.discriminator.freeze=hidden0"]
     code, _, err = command(*onward)
     assert code == 0, err
     assert "Starting from first, step 20:" in err

@@ -1,0 +1,1 @@
+"""File formats that others write: read as numpy arrays and nothing else."""

@@ -1,0 +1,139 @@
+"""`python -m jaxgan.evaluate`: scores of runs and of images, with their protocol."""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+from jaxgan import data, evaluate, sample
+from jaxgan.errors import InputError
+from jaxgan.images import load_png
+
+
+@pytest.fixture(scope="module")
+def trained(command_in, small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    code, _, err = command_in(folder)("main", f"--config={small}", "--workdir=run", "--config.total_kimg=0.64",
+                                      "--config.evaluate_every=0")
+    assert code == 0, err
+    return folder / "run"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder to work in, with a cache of its own and real.npz: 200 digits."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    images, labels = data.open({"name": "digits", "resolution": 8}).arrays
+    np.savez("real.npz", images=images[:200], labels=labels[:200])
+    np.savez("fake.npz", images=images[1000:1080], labels=labels[1000:1080])
+    return tmp_path
+
+
+def scored(name, *arguments):
+    assert evaluate.main([*arguments, "--backbone=pixels", f"--json={name}.json"]) == 0
+    with open(f"{name}.json") as file:
+        return {result["name"]: result for result in json.load(file)["results"]}
+
+
+def test_identical_sets_score_zero(command, place):
+    code, out, err = command("evaluate", "--fake=real.npz", "--real=npz:real.npz", "--metrics=fid,prdc", "--draws=4",
+                             "--backbone=pixels", "--json=same.json")
+    assert code == 0, err
+    results = json.loads((place / "same.json").read_text())["results"]
+    assert [result["name"] for result in results] == [
+        "fd200_pixels", "precision200_pixels", "recall200_pixels", "density200_pixels", "coverage200_pixels"]
+    assert results[0]["value"] == pytest.approx(0, abs=1e-9)
+    assert {result["value"] for result in results[1:3]} == {1.0}
+    for text in ("fd200_pixels", "real, train, content sha256", "jackknife over 4 groups", "pixels, resizer box8",
+                 "uint8", "seed", "±"):
+        assert text in out
+    assert "FID" not in out.upper().replace("FD200", "")  # the name belongs to Inception
+    assert "Traceback" not in err
+
+
+def test_a_run_is_scored_by_seeds(trained, place, capsys):
+    """One draw equals the scores of the same seeds written by `sample`; several give their mean and its interval."""
+    def run(name, *more):
+        return scored(name, f"--workdir={trained}", "--metrics=fd,kid_full", "--num=60", *more)
+    assert sample.main([f"--workdir={trained}", "--seeds=120-179", "--output=samples.npz"]) == 0
+    three = run("three", "--draws=3")["fd60_pixels"]
+    one = run("one", "--draws=1", "--seed=120", "--no_cache")["fd60_pixels"]
+    (given,) = [result for name, result in scored("given", "--fake=samples.npz", "--real=npz:real.npz", "--metrics=fd",
+                                                  "--draws=1").items() if name == "fd60_pixels"]
+    assert one["interval"] is None
+    assert one["protocol"]["fake"][0]["sha256"] == given["protocol"]["fake"][0]["sha256"]
+    assert [fake["split"] for fake in three["protocol"]["fake"]] == [
+        "seeds 0-59", "seeds 60-119", "seeds 120-179"]
+    assert three["interval"] == {"kind": "draws", "repeats": 3, "level": 0.95}
+    assert three["low"] < one["value"] < three["high"]
+    assert three["protocol"]["n_real"] == 1797
+    assert "mean of 3 draws" in capsys.readouterr().out
+    raw = run("raw", "--draws=1", "--raw", "--checkpoint=20")["fd60_pixels"]
+    assert raw["protocol"]["fake"][0]["data"].endswith("step 20 raw")
+    assert run("again", "--draws=3")["fd60_pixels"] == three
+
+
+def test_results_under_different_protocols_are_not_compared(place, capsys):
+    common = "--real=real.npz", "--metrics=fd", "--draws=1"
+    scored("a", "--fake=fake.npz", *common)
+    scored("b", "--fake=real.npz", "--num=80", "--seed=3", *common)
+    scored("fewer", "--fake=fake.npz", "--num=50", *common)
+    scored("other", "--fake=fake.npz", "--real=fake.npz", "--metrics=fd", "--draws=1")
+    capsys.readouterr()
+    assert evaluate.main(["--compare", "a.json", "b.json"]) == 0
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("a.json", "b.json", "fd80_pixels"))
+    assert evaluate.main(["--compare=a.json", "a.json"]) == 0
+    for other, difference in (("fewer", "fd: n_fake is 80 in a.json, 50 in fewer.json"), ("other", "fd: real.sha256")):
+        with pytest.raises(InputError, match=difference):
+            evaluate.main(["--compare", "a.json", f"{other}.json"])
+    capsys.readouterr()
+    assert evaluate.main(["--compare", "a.json", "fewer.json", "--force"]) == 0
+    assert "PROTOCOLS DIFFER" in capsys.readouterr().out
+
+
+def test_the_report_is_a_page_with_pictures(place, capsys):
+    scored("a", "--fake=fake.npz", "--real=real.npz", "--held_out=fake.npz", "--metrics=fd,prdc,nn_ratio", "--draws=3",
+           "--report=page")
+    page = (place / "page" / "index.html").read_text()
+    assert "fd80_pixels" in page
+    for name in ("balance", "classes", "distances", "neighbours"):
+        assert f'src="{name}.png"' in page
+        assert load_png(place / "page" / f"{name}.png").std() > 5
+    assert "page/index.html" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ([], "Give --workdir=DIR, or --fake=P with --real=P"),
+    (["--fake=fake.npz"], "--fake=P with --real=P"),
+    (["--workdir=run", "--fake=fake.npz", "--real=real.npz"], "Give --workdir"),
+    (["--workdir=nowhere"], "nowhere is not a run"),
+    (["--fake=none.npz", "--real=real.npz"], "--fake=none.npz: there is no file"),
+    (["--fake=fake.npz", "--real=real.npz", "--metrics=fid,prcd"], "--metrics: there is no 'prcd'. Did you mean"),
+    (["--fake=fake.npz", "--real=real.npz", "--backbone=incepton"], "--backbone: there is no 'incepton'"),
+    (["--fake=fake.npz", "--real=real.npz", "--backbone=pixels,8"], "'8' is no argument; write NAME,key=value"),
+    (["--fake=fake.npz", "--real=real.npz", "--num=1"], "--num=1: scores need at least two"),
+    (["--fake=fake.npz", "--real=real.npz", "--draws=0"], "--draws=0"),
+    (["--fake=fake.npz", "--real=real.npz", "--seed=-1"], "--seed=-1"),
+    (["--fake=fake.npz", "--real=real.npz", "--json=no/where.json"], "--json=no/where.json: name a file in a folder"),
+    (["--fake=fake.npz", "--real=real.npz", "--report=fake.npz"], "is a file: give a folder"),
+    (["--fake=fake.npz", "--real=real.npz", "extra"], "Unrecognized arguments: extra"),
+    (["--compare", "fake.npz", "real.npz"], "holds no results"),
+    (["--compare", "a.json"], "needs two files or more"),
+    (["--compare", "a.json", "b.json"], "Cannot read a.json"),
+])
+def test_refusals(place, arguments, message):
+    with pytest.raises(InputError, match=message):
+        evaluate.main(arguments)
+
+
+def test_the_commands_of_the_readme_are_understood(root):
+    commands = re.findall(r"python -m jaxgan\.evaluate (--.+)", (root / "README.md").read_text(encoding="utf-8"))
+    assert len(commands) >= 4
+    for text in commands:
+        arguments = evaluate.parse(shlex.split(text, comments=True))
+        if arguments.backbone:
+            assert evaluate.parse_backbone(arguments.backbone) == {"name": "inception", "resizer": "clean"}
