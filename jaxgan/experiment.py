@@ -178,9 +178,14 @@ def build_group(config: Mapping[str, Any], group: str, parts: Mapping[str, Any],
 
 
 def build_regularizers(config: Mapping[str, Any], info: Info) -> dict[str, Term]:
-    """The regularizers of a config."""
-    return {f"regularizers.{name}": Term(name, part, every)
-            for name, (part, every) in build_group(config, "regularizers", REGULARIZERS, info=info).items()}
+    """The regularizers of a config; one name may bring a term for each player."""
+    found = {}
+    for name, (part, every) in build_group(config, "regularizers", REGULARIZERS, info=info).items():
+        if isinstance(part, terms.Regularizer):
+            found[f"regularizers.{name}"] = Term(name, part, every)
+        else:
+            found |= {f"regularizers.{name}.{term.player}": Term(name, term, every) for term in part}
+    return found
 
 
 def conditioning_terms(conditioning: Mapping[str, tuple[Any, int]]) -> dict[str, Term]:

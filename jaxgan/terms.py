@@ -16,7 +16,8 @@ class Regularizer(NamedTuple):
     player: whose loss it joins, "generator" or "discriminator". How often it runs is the engine's `every`.
     constrain(params) -> params, after every optimizer step of that player.
     weigh(state, fake_logit [B], step) -> weights [B]: the generator's loss is their weighted mean.
-    latent(state, view) -> z to use instead of the one drawn, in the updates of both players; the view holds no fakes.
+    latent(state, view) -> (z to use instead of the one drawn, scalar to add to the loss), in the updates of both
+    players, in lazy ones without the scalar; the view holds no fakes.
     """
 
     init: Callable[[], PyTree]
@@ -24,7 +25,7 @@ class Regularizer(NamedTuple):
     player: str
     constrain: Callable[[PyTree], PyTree] | None = None
     weigh: Callable[[PyTree, Array, Array], Array] | None = None
-    latent: Callable[[PyTree, View], Array] | None = None
+    latent: Callable[[PyTree, View], tuple[Array, Array]] | None = None
 
 
 def stateless(penalty: Callable[[View], tuple[Array, dict[str, Array]]], player: str) -> Regularizer:

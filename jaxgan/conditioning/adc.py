@@ -6,10 +6,11 @@ from jaxgan.conditioning import base
 from jaxgan.conditioning.base import Conditioning
 from jaxgan.conditioning.heads import Classifier
 from jaxgan.conditioning.likelihoods import cross_entropy
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, View
 
 
-def adc(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1.0,
+def adc(*, num_classes: int, weight: float | Schedule = 1.0, generator_weight: float | Schedule = 1.0,
         class_weights: str | Sequence[float] | None = None, spectral: bool = False, info=None) -> Conditioning:
     """One classifier of 2K classes: "real and of class y" (number 2y), "fake and of class y" (number 2y + 1).
 
@@ -23,13 +24,13 @@ def adc(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1.0,
     def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
         real, fake = (output.extra["adc"] for output in (view.real_output, view.fake_output))
         losses = cross_entropy(real, as_real(view.label)) + cross_entropy(fake, as_fake(view.label))
-        return (weight * base.mean(losses, view.label, weights),
+        return (at(weight, view.images) * base.mean(losses, view.label, weights),
                 {"accuracy": (real.argmax(axis=1) == as_real(view.label)).mean()})
 
     def generator(view: View) -> tuple[Array, dict[str, Array]]:
         fake = view.fake_output.extra["adc"]
         losses = cross_entropy(fake, as_real(view.label)) - cross_entropy(fake, as_fake(view.label))
-        return generator_weight * base.mean(losses, view.label, weights), {}
+        return at(generator_weight, view.images) * base.mean(losses, view.label, weights), {}
 
     return Conditioning(base.both(discriminator, generator), {"adc": Classifier(2 * num_classes, spectral)},
                         hides_label=True)

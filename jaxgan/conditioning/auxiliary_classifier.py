@@ -6,11 +6,12 @@ from jaxgan.conditioning import base, likelihoods
 from jaxgan.conditioning.base import Conditioning
 from jaxgan.conditioning.heads import Classifier
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, View
 
 
-def auxiliary_classifier(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1.0,
-                         labels: str = "class", train_on_fake: bool = False,
+def auxiliary_classifier(*, num_classes: int, weight: float | Schedule = 1.0,
+                         generator_weight: float | Schedule = 1.0, labels: str = "class", train_on_fake: bool = False,
                          class_weights: str | Sequence[float] | None = None, spectral: bool = False,
                          info=None) -> Conditioning:
     """A classifier beside the critic: D minimises -log C(y | real), G minimises -log C(y | fake).
@@ -35,11 +36,11 @@ def auxiliary_classifier(*, num_classes: int, weight: float = 1.0, generator_wei
     def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
         real, fake = (output.extra["auxiliary_classifier"] for output in (view.real_output, view.fake_output))
         total = value(real, view.label) + (value(fake, view.label) if train_on_fake else 0)
-        return weight * total, {"accuracy": likelihoods.accuracy(real, view.label, labels)}
+        return at(weight, view.images) * total, {"accuracy": likelihoods.accuracy(real, view.label, labels)}
 
     def generator(view: View) -> tuple[Array, dict[str, Array]]:
         fake = view.fake_output.extra["auxiliary_classifier"]
-        return (generator_weight * value(fake, view.label),
+        return (at(generator_weight, view.images) * value(fake, view.label),
                 {"accuracy": likelihoods.accuracy(fake, view.label, labels)})
 
     heads = {"auxiliary_classifier": Classifier(num_classes, spectral)}

@@ -7,11 +7,12 @@ from jaxgan.conditioning import base
 from jaxgan.conditioning.base import Conditioning
 from jaxgan.conditioning.heads import Embedding, similarities
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, View
 
 
-def contrastive_2c(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1.0, temperature: float = 1.0,
-                   dim: int = 512, spectral: bool = False, info=None) -> Conditioning:
+def contrastive_2c(*, num_classes: int, weight: float | Schedule = 1.0, generator_weight: float | Schedule = 1.0,
+                   temperature: float = 1.0, dim: int = 512, spectral: bool = False, info=None) -> Conditioning:
     """Images of one class and their proxy gather on a sphere of `dim` dimensions, images of other classes part.
 
     Kang & Park 2020: D minimises `contrastive_2c_loss` over a batch of real images, G over a batch of fakes. Every
@@ -27,10 +28,10 @@ def contrastive_2c(*, num_classes: int, weight: float = 1.0, generator_weight: f
         return jnp.mean(contrastive_2c_loss(head["image"], head["proxy"], label, temperature))
 
     def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
-        return weight * value(view.real_output, view.label), {}
+        return at(weight, view.images) * value(view.real_output, view.label), {}
 
     def generator(view: View) -> tuple[Array, dict[str, Array]]:
-        return generator_weight * value(view.fake_output, view.label), {}
+        return at(generator_weight, view.images) * value(view.fake_output, view.label), {}
 
     return Conditioning(base.both(discriminator, generator), {"contrastive_2c": Embedding(num_classes, dim, spectral)},
                         hides_label=True)

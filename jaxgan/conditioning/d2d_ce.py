@@ -7,12 +7,13 @@ from jaxgan.conditioning import base
 from jaxgan.conditioning.base import Conditioning
 from jaxgan.conditioning.heads import Embedding, similarities
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, View
 
 
-def d2d_ce(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1.0, temperature: float = 0.5,
-           positive_margin: float = 0.98, negative_margin: float = 0.02, shift_negatives: bool = False,
-           dim: int = 512, spectral: bool = False, info=None) -> Conditioning:
+def d2d_ce(*, num_classes: int, weight: float | Schedule = 1.0, generator_weight: float | Schedule = 1.0,
+           temperature: float = 0.5, positive_margin: float = 0.98, negative_margin: float = 0.02,
+           shift_negatives: bool = False, dim: int = 512, spectral: bool = False, info=None) -> Conditioning:
     """Each image nears the proxy of its class and leaves images of other classes, on a sphere of `dim` dimensions.
 
     Kang et al. 2021 (ReACGAN), section 3: D minimises `d2d_ce_loss` over a batch of real images, G over a batch of
@@ -33,10 +34,10 @@ def d2d_ce(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1
                                     shift_negatives=shift_negatives))
 
     def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
-        return weight * value(view.real_output, view.label), {}
+        return at(weight, view.images) * value(view.real_output, view.label), {}
 
     def generator(view: View) -> tuple[Array, dict[str, Array]]:
-        return generator_weight * value(view.fake_output, view.label), {}
+        return at(generator_weight, view.images) * value(view.fake_output, view.label), {}
 
     return Conditioning(base.both(discriminator, generator), {"d2d_ce": Embedding(num_classes, dim, spectral)},
                         hides_label=True)

@@ -11,11 +11,12 @@ from jaxgan.conditioning.base import Conditioning, wide
 from jaxgan.conditioning.likelihoods import cross_entropy
 from jaxgan.errors import InputError
 from jaxgan.layers.spectral import Layers
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, View
 
 
-def info(*, codes: Sequence[int], weight: float = 1.0, continuous_weight: float = 0.1, learn_variance: bool = True,
-         hidden: int = 128, spectral: bool = False) -> Conditioning:
+def info(*, codes: Sequence[int], weight: float | Schedule = 1.0, continuous_weight: float | Schedule = 0.1,
+         learn_variance: bool = True, hidden: int = 128, spectral: bool = False) -> Conditioning:
     """A network Q on the discriminator's features recovers the codes from the image; both players help it.
 
     Chen et al. 2016, eqs. 5 and 6: D, whose features Q shares, and G minimise -E log Q(c | G(z, c)), which bounds the
@@ -41,11 +42,11 @@ def info(*, codes: Sequence[int], weight: float = 1.0, continuous_weight: float 
             logits = split(found["logit"], [code.shape[1] for code in categorical])
             loss = jnp.mean(sum(cross_entropy(logit, code) for logit, code in zip(logits, truth)))
             right = [logit.argmax(axis=1) == code for logit, code in zip(logits, truth)]
-            total, metrics = total + weight * loss, metrics | {"accuracy": jnp.mean(jnp.stack(right))}
+            total, metrics = total + at(weight, view.images) * loss, metrics | {"accuracy": jnp.mean(jnp.stack(right))}
         if continuous.shape[1]:
             variance = found["variance"] if learn_variance else jnp.ones_like(found["mean"])
             loss = jnp.mean(gaussian_nll(continuous, found["mean"], variance))
-            total, metrics = total + continuous_weight * loss, metrics | {"continuous": loss}
+            total, metrics = total + at(continuous_weight, view.images) * loss, metrics | {"continuous": loss}
         return total, metrics
 
     return Conditioning(base.both(penalty, penalty), {"info": Recogniser(codes, hidden, spectral)})

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 from jaxgan.conditioning import base
 from jaxgan.conditioning.base import Conditioning, wide
 from jaxgan.conditioning.heads import Classifier
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, DiscriminatorOutput, View
 
 
-def multi_hinge(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1.0, fake_class: bool = True,
-                class_weights: str | Sequence[float] | None = None, spectral: bool = False, info=None) -> Conditioning:
+def multi_hinge(*, num_classes: int, weight: float | Schedule = 1.0, generator_weight: float | Schedule = 1.0,
+                fake_class: bool = True, class_weights: str | Sequence[float] | None = None, spectral: bool = False,
+                info=None) -> Conditioning:
     """One classifier of K classes and "fake", under the hinge of Crammer & Singer, in the place of real against fake.
 
     Kavalerov et al. 2019, in their first form: D minimises `crammer_singer` of real images at their class and of fakes
@@ -36,11 +38,12 @@ def multi_hinge(*, num_classes: int, weight: float = 1.0, generator_weight: floa
         losses = crammer_singer(real, view.label)
         if fake_class:
             losses += crammer_singer(scores(view.fake_output), jnp.full_like(view.label, num_classes))
-        return weight * base.mean(losses, view.label, weights), {"accuracy": (real.argmax(axis=1) == view.label).mean()}
+        return (at(weight, view.images) * base.mean(losses, view.label, weights),
+                {"accuracy": (real.argmax(axis=1) == view.label).mean()})
 
     def generator(view: View) -> tuple[Array, dict[str, Array]]:
         fake = scores(view.fake_output)
-        return (generator_weight * base.mean(crammer_singer(fake, view.label), view.label, weights),
+        return (at(generator_weight, view.images) * base.mean(crammer_singer(fake, view.label), view.label, weights),
                 {"accuracy": (fake.argmax(axis=1) == view.label).mean()})
 
     return Conditioning(base.both(discriminator, generator), {"multi_hinge": Classifier(num_classes, spectral)},

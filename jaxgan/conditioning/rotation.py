@@ -9,10 +9,12 @@ from jaxgan.conditioning.base import Conditioning
 from jaxgan.conditioning.heads import Classifier
 from jaxgan.conditioning.likelihoods import cross_entropy
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, View
 
 
-def rotation(*, weight: float = 1.0, generator_weight: float = 0.2, spectral: bool = False, info=None) -> Conditioning:
+def rotation(*, weight: float | Schedule = 1.0, generator_weight: float | Schedule = 0.2, spectral: bool = False,
+             info=None) -> Conditioning:
     """The discriminator also tells by how many quarter turns an image was rotated: labels that cost nothing.
 
     Chen et al. 2019 (SSGAN): D minimises -E log Q(r | real rotated by r), G -E log Q(r | fake rotated by r), with the
@@ -33,11 +35,11 @@ def rotation(*, weight: float = 1.0, generator_weight: float = 0.2, spectral: bo
 
     def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
         loss, accuracy = value(view, view.real)
-        return weight * loss, {"accuracy": accuracy}
+        return at(weight, view.images) * loss, {"accuracy": accuracy}
 
     def generator(view: View) -> tuple[Array, dict[str, Array]]:
         loss, accuracy = value(view, view.fake)
-        return generator_weight * loss, {"accuracy": accuracy}
+        return at(generator_weight, view.images) * loss, {"accuracy": accuracy}
 
     return Conditioning(base.both(discriminator, generator), {"rotation": Classifier(4, spectral)})
 

@@ -6,11 +6,13 @@ from jaxgan.conditioning import base, likelihoods
 from jaxgan.conditioning.base import Conditioning
 from jaxgan.conditioning.heads import Classifier
 from jaxgan.errors import InputError
+from jaxgan.schedules import Schedule, at
 from jaxgan.typing import Array, View
 
 
-def twin_auxiliary_classifier(*, num_classes: int, weight: float = 1.0, generator_weight: float = 1.0,
-                              twin_weight: float = 1.0, generator_twin_weight: float = 1.0, labels: str = "class",
+def twin_auxiliary_classifier(*, num_classes: int, weight: float | Schedule = 1.0,
+                              generator_weight: float | Schedule = 1.0, twin_weight: float | Schedule = 1.0,
+                              generator_twin_weight: float | Schedule = 1.0, labels: str = "class",
                               class_weights: str | Sequence[float] | None = None, spectral: bool = False,
                               info=None) -> Conditioning:
     """ACGAN with a second classifier T that learns the labels of fakes and that the generator plays against.
@@ -32,13 +34,15 @@ def twin_auxiliary_classifier(*, num_classes: int, weight: float = 1.0, generato
 
     def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
         real, twin = view.real_output.extra["auxiliary_classifier"], view.fake_output.extra["twin_classifier"]
-        return (weight * value(real, view.label) + twin_weight * value(twin, view.label),
+        return (at(weight, view.images) * value(real, view.label)
+                + at(twin_weight, view.images) * value(twin, view.label),
                 {"accuracy": likelihoods.accuracy(real, view.label, labels),
                  "twin_accuracy": likelihoods.accuracy(twin, view.label, labels)})
 
     def generator(view: View) -> tuple[Array, dict[str, Array]]:
         fake, twin = (view.fake_output.extra[name] for name in ("auxiliary_classifier", "twin_classifier"))
-        return (generator_weight * value(fake, view.label) - generator_twin_weight * value(twin, view.label),
+        return (at(generator_weight, view.images) * value(fake, view.label)
+                - at(generator_twin_weight, view.images) * value(twin, view.label),
                 {"accuracy": likelihoods.accuracy(fake, view.label, labels)})
 
     heads = {name: Classifier(num_classes, spectral) for name in ("auxiliary_classifier", "twin_classifier")}

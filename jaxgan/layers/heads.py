@@ -76,5 +76,8 @@ class WithHeads(nn.Module):
 
     def __call__(self, image: Array, label: Array | None = None, *, train: bool) -> DiscriminatorOutput:
         output = self.discriminator(image, label, train=train)
+        if output.features is None:
+            raise InputError(f"config.discriminator gives no features for the heads {', '.join(self.heads)} of "
+                             "config.conditioning: return them, [B, F], in its DiscriminatorOutput.")
         extra = {name: head(output.features, label) for name, head in self.heads.items()}
         return output.replace(extra=output.extra | extra)

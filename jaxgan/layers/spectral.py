@@ -123,18 +123,21 @@ class Conv(_Layer):
 class ConvTranspose(_Layer):
     """A square transposed convolution to `stride` times the size: [B, H, W, C] -> [B, stride H, stride W, features].
 
+    output_shape: another (height, width), as `conv_transpose` has it; an odd size is reached so.
     The kernel [k, k, features, C] is that of the convolution this is the adjoint of; `features` are its outputs to
     spectral normalization, as they are to PyTorch. An initialiser that counts fan-in takes them for inputs.
     """
 
     kernel_size: int = 4
     stride: int = 2
+    output_shape: tuple[int, int] | None = None
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         shape = (self.kernel_size, self.kernel_size, self.features, x.shape[-1])
         kernel = self.kernel(shape, train, out_axis=2)
-        return self.biased(conv_transpose(x.astype(self.dtype), kernel, stride=self.stride))
+        y = conv_transpose(x.astype(self.dtype), kernel, stride=self.stride, output_shape=self.output_shape)
+        return self.biased(y)
 
 
 class Embed(_Layer):
@@ -169,8 +172,12 @@ class Layers:
     def dense(self, features: int, *, name: str, use_bias: bool = True) -> Dense:
         return Dense(features, use_bias, name=name, **dataclasses.asdict(self))
 
-    def conv(self, features: int, kernel_size: int = 3, *, name: str, use_bias: bool = True) -> Conv:
-        return Conv(features, use_bias, kernel_size=kernel_size, name=name, **dataclasses.asdict(self))
+    def conv(self, features: int, kernel_size: int = 3, stride: int = 1, *, name: str, use_bias: bool = True) -> Conv:
+        return Conv(features, use_bias, kernel_size=kernel_size, stride=stride, name=name, **dataclasses.asdict(self))
+
+    def conv_transpose(self, features: int, output_shape: tuple[int, int], *, name: str,
+                       use_bias: bool = True) -> ConvTranspose:
+        return ConvTranspose(features, use_bias, output_shape=output_shape, name=name, **dataclasses.asdict(self))
 
     def embed(self, num_classes: int, features: int, *, name: str) -> Embed:
         return Embed(features, num_classes=num_classes, name=name, **dataclasses.asdict(self))

@@ -194,7 +194,8 @@ def code_version() -> str:
     digest = hashlib.sha256(f"{jax.__version__} {jax.devices()[0].device_kind}".encode())
     package = Path(jaxgan.__file__).parent
     places = [package / "metrics" / "backbones", package / "layers"]
-    files = [Path(__file__), package / "metrics" / "classifier.py", package / "metrics" / "base.py"]
+    files = [Path(__file__), *(package / "metrics" / name for name in ("base.py", "classifier.py", "pixels.py",
+                                                                       "resize.py", "kmeans.py"))]
     for path in sorted(files + [path for place in places for path in place.glob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -6,7 +6,8 @@ halvings, has `width` 2^(i-1) channels, up to `max_width`; the image itself is l
 convolution of stride 2, and the generator climbs the same levels with its transpose.
 
 Kernels start at N(0, `init_std`^2), the paper's 0.02. norm: "batch" as in the paper (all layers but the generator's
-last and the discriminator's first), or "none": what a gradient penalty on the discriminator asks for.
+last and the discriminator's first), or "none": what a gradient penalty on the discriminator asks for. spectral: every
+kernel is spectrally normalised (Miyato et al. 2018, who then leave norm at "none" in the discriminator).
 """
 
 import flax.linen as nn
@@ -16,9 +17,9 @@ from jax.typing import DTypeLike
 
 from jaxgan import catalogue
 from jaxgan.errors import InputError
-from jaxgan.layers.convolution import Conv, ConvTranspose
 from jaxgan.layers.embed import Embed
 from jaxgan.layers.norm import BatchNorm
+from jaxgan.layers.spectral import Layers
 from jaxgan.typing import Array, DiscriminatorOutput
 
 SMALLEST = 8  # a side this long is still halved, a shorter one is not
@@ -35,13 +36,14 @@ class Generator(nn.Module):
     norm: str = "batch"
     embed_dim: int = 32
     init_std: float = 0.02
+    spectral: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
     def __call__(self, z: Array, label: Array | None = None, *, train: bool) -> Array:
         sizes, widths = _levels(self.image_shape, self.width, self.max_width)
         normed = _check_norm(self.norm, "generator")
-        common = {"kernel_init": nn.initializers.normal(self.init_std), "dtype": self.dtype}
+        layers = Layers(self.spectral, kernel_init=nn.initializers.normal(self.init_std), dtype=self.dtype)
 
         def finish(x: Array, level: int) -> Array:
             return jax.nn.relu(BatchNorm(name=f"norm{level}")(x, train=train) if normed else x)
@@ -52,11 +54,11 @@ class Generator(nn.Module):
             x = jnp.concatenate([x, embedding], axis=-1)
         top = len(sizes) - 1
         (height, width), channels = sizes[top], widths[top]
-        x = nn.Dense(height * width * channels, use_bias=not normed, name="dense", **common)(x)
+        x = layers.dense(height * width * channels, use_bias=not normed, name="dense")(x, train=train)
         x = finish(x.reshape(-1, height, width, channels), top)
         for level in range(top - 1, -1, -1):
-            x = ConvTranspose(widths[level], kernel_size=4, stride=2, padding=1, output_shape=sizes[level],
-                              use_bias=level == 0 or not normed, name=f"up{level}", **common)(x)
+            biased = level == 0 or not normed
+            x = layers.conv_transpose(widths[level], sizes[level], use_bias=biased, name=f"up{level}")(x, train=train)
             x = finish(x, level) if level else x
         return jnp.tanh(x.astype(jnp.float32))
 
@@ -75,6 +77,7 @@ class Discriminator(nn.Module):
     norm: str = "batch"
     embed_dim: int = 32
     init_std: float = 0.02
+    spectral: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -82,11 +85,11 @@ class Discriminator(nn.Module):
         sizes, widths = _levels(self.image_shape, self.width, self.max_width)
         normed = _check_norm(self.norm, "discriminator")
         kernel_init = nn.initializers.normal(self.init_std)
+        layers = Layers(self.spectral, kernel_init=kernel_init, dtype=self.dtype)
         x = image.astype(self.dtype)
         for level in range(1, len(sizes)):
             norm = normed and level > 1
-            x = Conv(widths[level], kernel_size=4, stride=2, padding=1, use_bias=not norm, kernel_init=kernel_init,
-                     dtype=self.dtype, name=f"down{level}")(x)
+            x = layers.conv(widths[level], 4, 2, use_bias=not norm, name=f"down{level}")(x, train=train)
             x = BatchNorm(name=f"norm{level}")(x, train=train) if norm else x
             x = jax.nn.leaky_relu(x, 0.2)
             if level == 1 and self.num_classes:
@@ -96,7 +99,7 @@ class Discriminator(nn.Module):
                 maps = jnp.broadcast_to(embedding[:, None, None], (*x.shape[:3], self.embed_dim))
                 x = jnp.concatenate([x, maps], axis=-1)
         features = x.reshape(x.shape[0], -1).astype(jnp.float32)
-        logit = nn.Dense(1, kernel_init=kernel_init, name="logit")(features)[:, 0]
+        logit = Layers(self.spectral, kernel_init=kernel_init).dense(1, name="logit")(features, train=train)[:, 0]
         return DiscriminatorOutput(logit=logit, features=features)
 
 

@@ -1,8 +1,11 @@
-"""Terms that keep a player well-behaved; config.regularizers.NAME = {name, ...}."""
+"""Terms that keep a player well-behaved; config.regularizers.NAME = {name, ...}.
+
+A factory gives a Regularizer, or a tuple of them, one a player, for a method that speaks to both.
+"""
 
 from collections.abc import Callable
 
-from jaxgan.regularizers.consistency import bcr, cr, icr, zcr, zcr_generator
+from jaxgan.regularizers.consistency import bcr, cr, icr, zcr
 from jaxgan.regularizers.gradient import dragan, gradient_penalty, max_gradient_penalty, r1, r2
 from jaxgan.regularizers.latent import logan, top_k
 from jaxgan.regularizers.lecam import lecam
@@ -12,7 +15,7 @@ from jaxgan.regularizers.san import san
 from jaxgan.regularizers.weights import orthogonal, weight_clip
 from jaxgan.terms import Regularizer
 
-REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
+REGULARIZERS: dict[str, Callable[..., Regularizer | tuple[Regularizer, ...]]] = {
     "r1": r1,
     "r2": r2,
     "gradient_penalty": gradient_penalty,
@@ -23,7 +26,6 @@ REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
     "cr": cr,
     "bcr": bcr,
     "zcr": zcr,
-    "zcr_generator": zcr_generator,
     "icr": icr,
     "lecam": lecam,
     "san": san,

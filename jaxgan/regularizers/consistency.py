@@ -45,47 +45,39 @@ def bcr(real_weight: float | Schedule = 10.0, fake_weight: float | Schedule = 10
     return stateless(penalty, player="discriminator")
 
 
-def zcr(weight: float | Schedule = 5.0, sigma: float = 0.05) -> Regularizer:
-    """weight E (D(G(z)) - D(G(z + e)))^2, e ~ N(0, sigma^2): latent consistency (Zhao et al. 2021, algorithm 2).
+def zcr(weight: float | Schedule = 5.0, generator_weight: float | Schedule = 0.5,
+        sigma: float = 0.05) -> tuple[Regularizer, Regularizer]:
+    """Latent consistency, e ~ N(0, sigma^2) (Zhao et al. 2021, algorithm 2): two terms, one for each player.
 
-    The discriminator's half; `zcr_generator` is the other. The paper uses them together.
+    The discriminator's weight E (D(G(z)) - D(G(z + e)))^2, and the generator's
+    -generator_weight E ||G(z) - G(z + e)||^2 / (H W C), which keeps it from answering the first by ignoring z. That is
+    negative and unbounded below but for the range of images: a large weight tears the pictures apart.
     """
 
-    def penalty(view: View) -> tuple[Array, dict[str, Array]]:
+    def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
         near = view.discriminator(jax.lax.stop_gradient(view.generator(_near(view, sigma), view.label)), view.label)
         return at(weight, view.images) * _distance(view.fake_output.logit, near.logit), {}
 
-    return stateless(penalty, player="discriminator")
+    def generator(view: View) -> tuple[Array, dict[str, Array]]:
+        moved = view.generator(_near(view, sigma), view.label)
+        return -at(generator_weight, view.images) * _distance(view.fake, moved), {}
 
-
-def zcr_generator(weight: float | Schedule = 0.5, sigma: float = 0.05) -> Regularizer:
-    """-weight E ||G(z) - G(z + e)||^2 / (H W C), e ~ N(0, sigma^2): the generator's half of latent consistency.
-
-    It keeps the generator from answering the discriminator's half by ignoring z. Negative and unbounded below but for
-    the range of images: a large weight tears the pictures apart.
-    """
-
-    def penalty(view: View) -> tuple[Array, dict[str, Array]]:
-        return -at(weight, view.images) * _distance(view.fake, view.generator(_near(view, sigma), view.label)), {}
-
-    return stateless(penalty, player="generator")
+    return stateless(discriminator, "discriminator"), stateless(generator, "generator")
 
 
 def icr(real_weight: float | Schedule = 10.0, fake_weight: float | Schedule = 10.0,
-        latent_weight: float | Schedule = 5.0, sigma: float = 0.05, flip: bool = True,
-        shift: float = 0.125) -> Regularizer:
-    """`bcr` and `zcr` together: the discriminator's side of improved consistency (Zhao et al. 2021).
+        latent_weight: float | Schedule = 5.0, generator_weight: float | Schedule = 0.5, sigma: float = 0.05,
+        flip: bool = True, shift: float = 0.125) -> tuple[Regularizer, Regularizer]:
+    """Improved consistency (Zhao et al. 2021): `bcr` and both terms of `zcr`, whose weight is latent_weight here."""
+    balanced = bcr(real_weight, fake_weight, flip, shift)
+    latent, generator = zcr(latent_weight, generator_weight, sigma)
 
-    Add `zcr_generator` for the generator's side.
-    """
-    balanced, latent = bcr(real_weight, fake_weight, flip, shift), zcr(latent_weight, sigma)
-
-    def penalty(view: View) -> tuple[Array, dict[str, Array]]:
+    def discriminator(view: View) -> tuple[Array, dict[str, Array]]:
         images, _, metrics = balanced.apply((), view)
         latents, _, _ = latent.apply((), view)
         return images + latents, metrics | {"latent": latents}
 
-    return stateless(penalty, player="discriminator")
+    return stateless(discriminator, "discriminator"), generator
 
 
 def flip_and_shift(key: Array, image: Array, flip: bool, shift: float) -> Array:

@@ -17,8 +17,7 @@ from jaxgan.typing import Array, PyTree, View
 def path_length(weight: float | Schedule = 2.0, decay: float = 0.99, batch_shrink: int = 2) -> Regularizer:
     """weight E (||J^T y|| - a)^2, y ~ N(0, I) over the image, a moving average (StyleGAN2, Karras et al. 2020, eq. 4).
 
-    J is the Jacobian of the image, here with respect to z: the generator's contract offers no other latent. In a
-    network with a mapping in front (z -> w), that measures the mapping too, which the paper does not.
+    J is the Jacobian of the image with respect to w where the generator has a mapping (z -> w) in front, else to z.
     y is divided by sqrt(H W), so that lengths do not depend on resolution. batch_shrink: only one in so many examples
     is used, to save memory. As in the reference code the average takes the batch in first and carries its gradient.
     Meant to be lazy (`every` 4 in the paper).
@@ -30,7 +29,10 @@ def path_length(weight: float | Schedule = 2.0, decay: float = 0.99, batch_shrin
         count = max(view.z.shape[0] // batch_shrink, 1)
         z, label = view.z[:count], None if view.label is None else view.label[:count]
         noise = jax.random.normal(keys.stream(view.key, "path_length"), (count, *view.fake.shape[1:]))
-        lengths = path_lengths(lambda latent: view.generator(latent, label), z, noise)
+        latent, synthesize = z, lambda latent: view.generator(latent, label)
+        if view.synthesis:
+            latent, synthesize = view.mapping(z, label), view.synthesis
+        lengths = path_lengths(synthesize, latent, noise)
         mean = decay * state["mean"] + (1 - decay) * lengths.mean()
         penalty = at(weight, view.images) * jnp.mean((lengths - mean) ** 2)
         return penalty, {"mean": jax.lax.stop_gradient(mean)}, {"mean": mean}

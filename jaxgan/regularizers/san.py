@@ -26,6 +26,6 @@ def san(weight: float | Schedule = 1.0) -> Regularizer:
 
 def _direction(output: DiscriminatorOutput) -> Array:
     if "direction" not in output.extra:
-        raise InputError("san needs a discriminator whose head is made for it, config.discriminator.head='san'; "
-                         "this one gives no direction.")
+        raise InputError("san needs a discriminator whose head is made for it, config.discriminator.head='san' of the "
+                         "models resnet, biggan and biggan_deep; this one gives no direction.")
     return output.extra["direction"].astype(jnp.float32)

@@ -119,6 +119,7 @@ def _classes(folder: Path, sides: Sides, real: np.ndarray, fake: np.ndarray,
     below.set_ylim(0, 1.02)
     named = list(class_names) if len(class_names) == count else [str(place) for place in places]
     for axes in (above, below):
+        axes.set_xlim(-0.6, count - 0.4)
         axes.set_xticks(places, named, rotation=90 if max(map(len, named)) > 4 else 0)
     _save(figure, folder / "classes.png")
     return Part("Class by class", "classes.png",

@@ -38,7 +38,7 @@ def protocol_lines(results: Sequence[Result]) -> str:
             found.setdefault((name, text), []).append(result["name"])
     lines = []
     for (name, text), holds in found.items():
-        note = f" ({', '.join(holds)})" if any(other == name and texts != text for other, texts in found) else ""
+        note = f" ({', '.join(holds)})" if len(holds) < len(results) else ""
         lines += textwrap.wrap(f"{name:<12}{text}{note}", WIDTH, subsequent_indent=" " * 12, break_long_words=False,
                                break_on_hyphens=False)
     return "\n".join(lines)

@@ -68,10 +68,12 @@ def build_phases(parts: Parts, axis: Axis, num_critic: int, images_per_step: int
     return tuple(phases)
 
 
-def forward(module: nn.Module, params: PyTree, variables: dict, *inputs, key: Array) -> tuple[PyTree, dict]:
+def forward(module: nn.Module, params: PyTree, variables: dict, *inputs, key: Array,
+            method: str = "__call__") -> tuple[PyTree, dict]:
     """Runs a network in training mode: (output, updated variables)."""
     rngs = {name: stream(key, name) for name in ("dropout", "noise")}
-    return module.apply({"params": params, **variables}, *inputs, train=True, mutable=list(variables), rngs=rngs)
+    return module.apply({"params": params, **variables}, *inputs, train=True, mutable=list(variables), rngs=rngs,
+                        method=method)
 
 
 class Stage(NamedTuple):
@@ -91,9 +93,11 @@ class Scene:
         self.key = axis.local(key)
         # Drawn for the global batch and then split, so that z does not depend on the number of devices.
         self.z = axis.split(parts.prior.sample(stream(key, "z"), (batch.image.shape[0] * axis.size,)))
+        self.latent_cost = jnp.float32(0)
         for name, term in parts.terms.items():
             if term.part.latent:
-                self.z = term.part.latent(state.parts[name], self.view(None, None, None, name))
+                self.z, cost = term.part.latent(state.parts[name], self.view(None, None, None, name))
+                self.latent_cost += cost
 
     def weights(self, name: str) -> tuple[PyTree, dict]:
         player = self.state.players[name]
@@ -103,6 +107,15 @@ class Scene:
         params, variables = self.weights("generator")
         return forward(self.parts.networks["generator"], params, variables, z, label, key=stream(self.key, stream_name))
 
+    def half(self, method: str, stream_name: str) -> Callable | None:
+        """A generator's `mapping` or `synthesis`, its inputs alone left to give; None where it has none."""
+        network = self.parts.networks["generator"]
+        if not hasattr(type(network), method):
+            return None
+        params, variables = self.weights("generator")
+        key = stream(self.key, stream_name)
+        return lambda *inputs: forward(network, params, variables, *inputs, key=key, method=method)[0]
+
     def discriminate(self, image: Array, label: Array | None, stream_name: str,
                      variables: dict | None = None) -> tuple[DiscriminatorOutput, dict]:
         params, own = self.weights("discriminator")
@@ -111,6 +124,12 @@ class Scene:
         return forward(self.parts.networks["discriminator"], params, own if variables is None else variables,
                        image, label, key=key)
 
+    def mix_in(self, fake: Array) -> Batch:
+        """The batch that the discriminator is shown as real from here on: an augmentation may put fakes in."""
+        shown = mix(self.parts.augmentations, self.state.parts, self.batch.image, fake, stream(self.key, "mix"))
+        self.batch = self.batch._replace(image=shown)
+        return self.batch
+
     def view(self, fake: Array | None, real_output, fake_output, name: str) -> View:
         """What the term called `name` may look at."""
         return View(
@@ -118,7 +137,8 @@ class Scene:
             discriminator=lambda image, label: self.discriminate(image, label, name)[0],
             params=self.params, real=self.batch.image, fake=fake, label=self.batch.label, z=self.z,
             real_output=real_output, fake_output=fake_output, key=stream(self.key, name), step=self.state.step,
-            images=self.state.step.astype(jnp.float32) * self.images_per_step)
+            images=self.state.step.astype(jnp.float32) * self.images_per_step,
+            mapping=self.half("mapping", name), synthesis=self.half("synthesis", name))
 
 
 def augment(augmentations: Mapping[str, Augmentation], states: Mapping[str, PyTree], image: Array, key: Array) -> Array:
@@ -156,8 +176,7 @@ def discriminator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         scene = Scene(stage, "discriminator", params, state, batch, key)
         fake = scene.generate(scene.z, batch.label)[0]
-        shown = mix(parts.augmentations, state.parts, batch.image, fake, stream(scene.key, "mix"))
-        batch = scene.batch = batch._replace(image=shown)
+        batch = scene.mix_in(fake)
         real_output, variables = scene.discriminate(batch.image, batch.label, "real")
         fake_output, variables = scene.discriminate(fake, batch.label, "fake", variables)
         loss = jnp.mean(parts.loss.discriminator(real_output.logit, fake_output.logit))
@@ -168,7 +187,7 @@ def discriminator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
         signs = {f"d/sign_{what}": axis.mean(jnp.mean(jnp.sign(output.logit))) for what, output in outputs.items()}
         states |= {name: part.control(state.parts[name], signs["d/sign_real"], batch.image.shape[0] * axis.size)
                    for name, part in parts.augmentations.items()}
-        return loss + extra, Outcome(variables, states, {"d/loss": loss} | signs | logits | metrics)
+        return loss + extra + scene.latent_cost, Outcome(variables, states, {"d/loss": loss} | signs | logits | metrics)
     return objective
 
 
@@ -185,7 +204,7 @@ def generator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
         loss = weighted_mean(parts, state, losses, fake_output.logit)
         extra, states, metrics = apply_terms(
             terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name))
-        return loss + extra, Outcome(variables, states, {"g/loss": loss} | metrics)
+        return loss + extra + scene.latent_cost, Outcome(variables, states, {"g/loss": loss} | metrics)
     return objective
 
 
@@ -206,6 +225,7 @@ def lazy_loss(stage: Stage, name: str) -> Callable:
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         scene = Scene(stage, player, params, state, batch, key)
         fake = scene.generate(scene.z, batch.label)[0]
+        batch = scene.mix_in(fake) if player == "discriminator" else batch
         # What the term does not read, XLA leaves out.
         view = scene.view(fake, scene.discriminate(batch.image, batch.label, "real")[0],
                           scene.discriminate(fake, batch.label, "fake")[0], name)

@@ -68,14 +68,17 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     return optax.inject_hyperparams(factory, static_args=fixed)(**(arguments | scheduled))
 
 
-def freeze(trained: optax.GradientTransformation, names: Sequence[str], key: str) -> optax.GradientTransformation:
+def freeze(trained: optax.GradientTransformation, names: str | Sequence[str],
+           key: str) -> optax.GradientTransformation:
     """`trained`, but for the parameters under a module of one of these names ("block1", or "block1/conv1"), which stay
     as they are: FreezeD (Mo et al. 2020) where they are the discriminator's first. Their optimizer state is not kept.
+    names: a list, or one text with commas.
 
     Raises InputError, when the optimizer meets the parameters, for a name that none of them has.
     """
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{key} must be a list of names, such as ('block1', 'block2'); got {names!r}.")
+    names = names.split(",") if isinstance(names, str) else names
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{key} must be names of modules, such as block1,block2; got {names!r}.")
 
     def labels(params):
         flat = {path: f"/{'/'.join(path)}/" for path in flatten_dict(params)}

@@ -1,6 +1,7 @@
 """What every entry of the catalogue must do, between real networks."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxgan import catalogue, data, keys
+from jaxgan import catalogue, data, keys, schedules
 from jaxgan.conditioning import CONDITIONING
 from jaxgan.data.pipeline import Batches
 from jaxgan.errors import InputError
@@ -41,8 +42,8 @@ class Game:
         return {"generator": generator["params"],
                 "discriminator": self.discriminator.init(keys.root(4), self.real, self.label, train=True)}
 
-    def play(self, term, player_params, variables):
-        """(value, metrics) of one term, with the player's params in place."""
+    def play(self, term, player_params, variables, images=0.0):
+        """(value, metrics) of one term, with the player's params in place, after so many images."""
         variables = jax.tree.map(lambda x: x, variables)
         if term.player == "generator":
             variables["generator"] = player_params
@@ -58,7 +59,7 @@ class Game:
         fake = generate(self.z, self.label)
         real_output = None if term.player == "generator" else discriminate(self.real, self.label)
         view = View(generate, discriminate, player_params, self.real, fake, self.label, self.z, real_output,
-                    discriminate(fake, self.label), keys.root(5), jnp.int32(0), jnp.float32(0))
+                    discriminate(fake, self.label), keys.root(5), jnp.int32(0), jnp.float32(images))
         value, state, metrics = term.apply(term.init(), view)
         assert state == ()
         return value, metrics
@@ -104,6 +105,25 @@ def test_both_players_learn_from_it(name, spectral):
         assert np.abs(leaf).max() > 1e-6, jax.tree_util.keystr(path)
     assert np.abs(by_discriminator["discriminator"]["hidden0"]["kernel"]).max() > 1e-6
     assert np.abs(results["generator"][1]["output"]["kernel"]).max() > 1e-6
+
+
+@pytest.mark.parametrize("name", CONDITIONING)
+def test_every_weight_may_follow_a_schedule(name):
+    """Weights that fall to 0 over 1 kimg: half of each player's term is left at 500 images, and nothing at 1000."""
+    weights = [argument for argument in inspect.signature(CONDITIONING[name]).parameters
+               if argument.endswith("weight")]
+    falling = {"name": "linear", "start": 2.0, "end": 0.0, "kimg": 1.0}
+    part = build(name, **schedules.resolve(dict.fromkeys(weights, falling), "conditioning.part"))
+    game = Game(part)
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(lambda leaf: rng.normal(0, 0.5, leaf.shape).astype("f4"), jax.eval_shape(game.init))
+
+    def values(images):
+        params = {"generator": variables["generator"], "discriminator": variables["discriminator"]["params"]}
+        return [game.play(term, params[term.player], variables, images)[0] for term in part.terms]
+    start, half, end = np.transpose(quick_jit(jax.vmap(values))(jnp.array([0.0, 500.0, 1000.0])))
+    assert (start != 0).all()
+    np.testing.assert_allclose([half, end], [start / 2, 0 * start], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", CONDITIONING)

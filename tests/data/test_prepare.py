@@ -50,3 +50,13 @@ def test_what_tfds_is_asked_for(tmp_path, monkeypatch, capsys):
     prepare.main(["--dataset=mnist", f"--dir={tmp_path}"])
     assert Builder.built
     assert capsys.readouterr().out == f"mnist is prepared in {tmp_path}/mnist/3.0.1\n"
+
+
+def test_what_goes_together():
+    for arguments in (["--dataset=mnist", "--from=x"], ["--weights=inception", "--dir=x"]):
+        with pytest.raises(InputError, match="--dir goes with --dataset, --from with --weights"):
+            prepare.main(arguments)
+    with pytest.raises(InputError, match="not allowed with"):
+        prepare.main(["--dataset=mnist", "--weights=inception"])
+    with pytest.raises(InputError, match=r"--weights: there are none called 'inceptoin'\. Did you mean 'inception'"):
+        prepare.main(["--weights=inceptoin"])

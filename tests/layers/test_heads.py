@@ -9,6 +9,7 @@ import pytest
 from jaxgan.errors import InputError
 from jaxgan.layers.heads import KINDS, AdversarialHead, WithHeads
 from jaxgan.models import FAMILIES
+from jaxgan.typing import DiscriminatorOutput
 
 FEATURES = jax.random.normal(jax.random.key(5), (4, 6))
 LABEL = jnp.array([0, 2, 1, 2])
@@ -99,3 +100,30 @@ def test_with_heads():
     dense = variables["params"]["heads_twice"]["Dense_0"]
     np.testing.assert_allclose(output.extra["twice"]["dense"], plain.features @ dense["kernel"], rtol=1e-5)
     np.testing.assert_array_equal(output.extra["twice"]["label"], LABEL)
+
+
+def test_heads_need_features_to_read():
+    class Bare(nn.Module):
+        def __call__(self, image, label=None, *, train):
+            return DiscriminatorOutput(logit=image.sum((1, 2, 3)))
+
+    with pytest.raises(InputError, match=r"config\.discriminator gives no features for the heads twice of"):
+        WithHeads(Bare(), {"twice": nn.Dense(2)}).init(jax.random.key(0), jnp.ones((4, 2, 2, 1)), train=True)
+
+
+def test_projection_is_studiogans(shared):
+    """The reference's logit is a given one plus <embedding of the label, features>; value and gradients."""
+    arrays = np.load(shared("reference/losses_studiogan.npz"))
+    with jax.enable_x64(True):
+        features, table, real = (jnp.asarray(arrays[name], "float64") for name in ("h", "proj_table", "logits_real"))
+        linear = {"kernel": jnp.zeros((6, 1)), "bias": jnp.zeros(1)}
+        head = AdversarialHead("projection", num_classes=4)
+
+        def logits(features, table):
+            params = {"linear": linear, "embed": {"embedding": table}}
+            return real + head.apply({"params": params}, features, jnp.asarray(arrays["labels"]), train=True)
+
+        np.testing.assert_allclose(logits(features, table), arrays["projection_logits_f64"], rtol=1e-10)
+        gradients = jax.grad(lambda *given: logits(*given).sum(), argnums=(0, 1))(features, table)
+        for name, gradient in zip(("h", "proj_table"), gradients):
+            np.testing.assert_allclose(gradient, arrays[f"projection_sum:d_{name}_f64"], rtol=1e-10)

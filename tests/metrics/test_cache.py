@@ -1,8 +1,8 @@
 """The metrics cache: whole entries or none, whatever happens to the files."""
 
-import multiprocessing
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -71,17 +71,15 @@ def write_often(folder, value):
 
 
 def test_concurrent_writers_leave_one_whole_entry_at_every_moment(folder):
-    context = multiprocessing.get_context("fork")
-    with Cache(folder) as cache:
+    with Cache(folder) as cache, ThreadPoolExecutor(3) as pool:
         fill(cache, "a", 0, num=20_000)
-        writers = [context.Process(target=write_often, args=(folder, value)) for value in (1, 2, 3)]
-        for writer in writers:
-            writer.start()
-        while any(writer.is_alive() for writer in writers):
+        writers = [pool.submit(write_often, folder, value) for value in (1, 2, 3)]
+        while not all(writer.done() for writer in writers):
             found = cache.read("a")
             assert found is not None
             assert len(np.unique(found)) == 1
-        assert [writer.exitcode for writer in writers] == [0, 0, 0]
+        for writer in writers:
+            writer.result()
     assert [path.name for path in folder.iterdir()] == ["a.npy"]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxgan import keys
-from jaxgan.regularizers import REGULARIZERS
+from jaxgan.regularizers import REGULARIZERS, Regularizer
 from jaxgan.typing import DiscriminatorOutput, View
 
 
@@ -28,9 +28,14 @@ def view():
 
 @pytest.fixture
 def apply(view):
-    """`apply(name, {arguments}, **view)` -> (value, state, metrics) of that regularizer from its first state."""
-    def run(name, arguments=None, **fields):
+    """`apply(name, {arguments}, **view)` -> (value, state, metrics) of that regularizer from its first state.
+
+    Of one that speaks to both players, `player`'s term.
+    """
+    def run(name, arguments=None, player="discriminator", **fields):
         part = REGULARIZERS[name](**arguments or {})
+        if not isinstance(part, Regularizer):
+            part, = (term for term in part if term.player == player)
         return part.apply(part.init(), view(**fields))
     return run
 

@@ -96,7 +96,7 @@ def test_studiogan_discriminator(apply, studiogan, reference, name, arguments):
 def test_studiogan_generator(apply, studiogan):
     fake, near = (jnp.asarray(studiogan[key]) for key in ("fake", "real"))
     result, gradients = jax.jit(jax.value_and_grad(lambda fake, near: apply(
-        "zcr_generator", None, generator=lambda z: near, fake=fake, z=jnp.zeros((8, 2)))[0], (0, 1)))(fake, near)
+        "zcr", None, "generator", generator=lambda z: near, fake=fake, z=jnp.zeros((8, 2)))[0], (0, 1)))(fake, near)
     np.testing.assert_allclose(result, studiogan["zCR_G_f64"], rtol=1e-5)
     for key, gradient in zip(("fake", "real"), gradients):
         expected = studiogan[f"zCR_G:d_{key}_f64"]
@@ -106,11 +106,15 @@ def test_studiogan_generator(apply, studiogan):
 def test_the_latent_step_has_the_given_size(apply):
     """G = z: the generator's half is minus the mean square of the step, sigma^2."""
     z = jnp.zeros((64, 4, 4, 4))
-    value, _, _ = apply("zcr_generator", {"weight": 2.0, "sigma": 0.3}, generator=lambda z: z, fake=z, z=z)
+    value, _, _ = apply("zcr", {"generator_weight": 2.0, "sigma": 0.3}, "generator", generator=lambda z: z, fake=z, z=z)
     assert value == pytest.approx(-2 * 0.09, rel=0.1)
 
 
 def test_icr_is_bcr_and_zcr(apply, image):
+    z = jnp.ones((8, 2))
+    generators = [apply(name, {"generator_weight": 3.0}, "generator", generator=lambda z: z, fake=z, z=z)[0]
+                  for name in ("icr", "zcr")]
+    assert generators[0] == generators[1] < 0
     fields = {"discriminator": lambda x: (x * image[0]).sum((1, 2, 3)), "generator": lambda z: z, "real": image,
               "fake": image, "z": image, "real_output": jnp.ones(64), "fake_output": jnp.zeros(64)}
     both = apply("icr", {"latent_weight": 7.0, "sigma": 0.1}, **fields)

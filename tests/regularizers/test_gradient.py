@@ -193,7 +193,7 @@ def studiogan_discriminator(weights):
 
 
 @pytest.mark.parametrize(("name", "reference"), [
-    ("r1", "R1_studiogan"), ("gradient_penalty", "GP"), ("max_gradient_penalty", "maxGP"),
+    ("r1", "R1_studiogan"), ("r1", "R1_stylegan"), ("gradient_penalty", "GP"), ("max_gradient_penalty", "maxGP"),
     ("dragan", "DRAGAN")])
 def test_studiogan(penalty, studiogan, monkeypatch, name, reference):
     """Values and second-order weight gradients, at StudioGAN's own random numbers."""

@@ -47,31 +47,37 @@ SLOPE = jnp.array([0.6, -0.8, 2.4])  # squared norm 6.76
 
 def test_logan_takes_a_damped_natural_gradient_step(view, z):
     part = REGULARIZERS["logan"](step_size=0.9, damping=5.0, fraction=1.0)
-    moved = part.latent((), linear_view(view, z, SLOPE))
+    moved, _ = part.latent((), linear_view(view, z, SLOPE))
     np.testing.assert_allclose(moved - z, np.broadcast_to(0.9 / 11.76 * SLOPE, z.shape), rtol=1e-5, atol=1e-7)
     thrice = REGULARIZERS["logan"](step_size=0.9, damping=5.0, fraction=1.0, num_steps=3)
-    np.testing.assert_allclose(thrice.latent((), linear_view(view, z, SLOPE)), z + 2.7 / 11.76 * SLOPE, rtol=1e-5,
+    np.testing.assert_allclose(thrice.latent((), linear_view(view, z, SLOPE))[0], z + 2.7 / 11.76 * SLOPE, rtol=1e-5,
                                atol=1e-6)
 
 
 def test_logan_moves_a_share_of_the_examples_whole(view, z):
-    moved = np.asarray(REGULARIZERS["logan"](fraction=0.5).latent((), linear_view(view, z, SLOPE)) != z)
+    moved = np.asarray(REGULARIZERS["logan"](fraction=0.5).latent((), linear_view(view, z, SLOPE))[0] != z)
     assert 16 < moved.any(1).sum() < 48
     assert (moved.any(1) == moved.all(1)).all()
 
 
 def test_logan_clips_to_the_prior_it_is_told_of(view, z):
     part = REGULARIZERS["logan"](step_size=100.0, fraction=1.0, limit=1.0)
-    np.testing.assert_array_equal(part.latent((), linear_view(view, z, SLOPE)),
+    np.testing.assert_array_equal(part.latent((), linear_view(view, z, SLOPE))[0],
                                   np.broadcast_to([1.0, -1.0, 1.0], z.shape))
 
 
 def test_logan_carries_gradient_through_the_step(view, z):
     """z' = z + s w / (b + |w|^2) depends on D's weights w: d sum(z') / d w by hand."""
     part = REGULARIZERS["logan"](step_size=0.9, damping=5.0, fraction=1.0)
-    gradient = jax.jit(jax.grad(lambda slope: part.latent((), linear_view(view, z[:1], slope)).sum()))(SLOPE)
+    gradient = jax.jit(jax.grad(lambda slope: part.latent((), linear_view(view, z[:1], slope))[0].sum()))(SLOPE)
     expected = 0.9 * (1 / 11.76 - 2 * SLOPE * SLOPE.sum() / 11.76**2)
     np.testing.assert_allclose(gradient, expected, rtol=1e-4)
+
+
+def test_logan_weighs_the_squared_length_of_the_step(view, z):
+    part = REGULARIZERS["logan"](step_size=0.9, damping=5.0, fraction=1.0, weight=2.0)
+    _, cost = part.latent((), linear_view(view, z, SLOPE))
+    assert cost == pytest.approx(2 * (0.9 / 11.76) ** 2 * 6.76, rel=1e-5)
 
 
 def test_logan_needs_damping():

@@ -1,5 +1,6 @@
 """What every regularizer promises, on tiny networks, labelled and not."""
 
+import functools
 import inspect
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 from jaxgan import catalogue, keys, schedules
 from jaxgan.models import mlp
-from jaxgan.regularizers import REGULARIZERS
+from jaxgan.regularizers import REGULARIZERS, Regularizer
 from jaxgan.regularizers.gradient import root
 from jaxgan.typing import View
 
@@ -73,11 +74,27 @@ def make_update(part, cast):
     return update
 
 
+def build(name, **arguments):
+    """The terms of one entry."""
+    part = catalogue.build(REGULARIZERS, {"name": name, **arguments}, "regularizers.part")
+    return (part,) if isinstance(part, Regularizer) else part
+
+
 @pytest.mark.parametrize("name", REGULARIZERS)
-def test_contract(name, casts):
+def test_players_are_told_apart(name):
+    """The engine finds the terms of one name by their players."""
+    players = [term.player for term in build(name)]
+    assert set(players) <= {"generator", "discriminator"}
+    assert len(set(players)) == len(players)
+
+
+TERMS = [(name, index) for name in REGULARIZERS for index in range(len(build(name)))]
+
+
+@pytest.mark.parametrize(("name", "index"), TERMS)
+def test_contract(name, index, casts):
     """A float32 scalar, finite gradients that reach the player, a state that keeps its shape, hooks that fit."""
-    part, cast = REGULARIZERS[name](), casts["labelled"]
-    assert part.player in ("generator", "discriminator")
+    part, cast = build(name)[index], casts["labelled"]
     state, params = part.init(), cast.params[part.player]
     value, new_state, metrics, gradient, hooked = jax.jit(make_update(part, cast))(params, state, jnp.int32(STEP))
     assert describe(value) == ((), jnp.float32)
@@ -99,20 +116,21 @@ def test_every_strength_may_follow_a_schedule(name, casts):
     cast = casts["unlabelled"]
     falling = {"name": "linear", "start": 2.0, "end": 0.0, "kimg": 1.0}
     arguments = schedules.resolve(dict.fromkeys(STRENGTHS[name], falling), "regularizers.part")
-    part = catalogue.build(REGULARIZERS, {"name": name, **arguments}, "regularizers.part")
 
-    def value(images):
-        view = cast.view(part.player, cast.params[part.player], jnp.int32(STEP))
-        return part.apply(part.init(), view._replace(images=images))[0]
-    start, half, end = jax.jit(jax.vmap(value))(jnp.array([0.0, 500.0, 1000.0]))
-    assert start != 0
-    np.testing.assert_allclose([half, end], [start / 2, 0], rtol=1e-5)
+    def value(part, images):
+        view = cast.view(part.player, cast.params[part.player], jnp.int32(STEP))._replace(images=images)
+        return part.latent(part.init(), view)[1] if part.latent else part.apply(part.init(), view)[0]
+
+    for part in build(name, **arguments):
+        values = jax.jit(jax.vmap(functools.partial(value, part)))(jnp.array([0.0, 500.0, 1000.0]))
+        assert values[0] != 0
+        np.testing.assert_allclose(values[1:], [values[0] / 2, 0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", REGULARIZERS)
-def test_contract_without_labels(name, casts):
+@pytest.mark.parametrize(("name", "index"), TERMS)
+def test_contract_without_labels(name, index, casts):
     """The same shapes, without running it."""
-    part, cast = REGULARIZERS[name](), casts["unlabelled"]
+    part, cast = build(name)[index], casts["unlabelled"]
     value, new_state, *_ = jax.eval_shape(
         make_update(part, cast), cast.params[part.player], part.init(), jnp.int32(STEP))
     assert describe(value) == ((), jnp.float32)
@@ -127,7 +145,7 @@ def check_hooks(hooked, params, z):
         assert (hooked["weigh"] >= 0).all()
         assert hooked["weigh"].sum() > 0
     if hooked["latent"] is not None:
-        assert describe(hooked["latent"]) == describe(z)
+        assert [describe(leaf) for leaf in hooked["latent"]] == [describe(z), ((), jnp.float32)]
 
 
 def describe(leaf):

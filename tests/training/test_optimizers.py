@@ -78,7 +78,7 @@ def test_frozen_parts_stay_and_the_others_train_as_ever():
     spec = {"name": "adam", "learning_rate": {"name": "linear", "start": 0.1, "end": 0.0, "kimg": 1.0}}
     plain = optimizers.build(spec, "optimizers.discriminator", images=10.0, total_kimg=1.0)
     expected, _ = plain.update(grads, plain.init(params), params)
-    for frozen, still in ((["block1"], ("conv1", "conv2")), (["block1/conv2"], ("conv2",))):
+    for frozen, still in (("block1", ("conv1", "conv2")), (["block1/conv2"], ("conv2",))):
         some = optimizers.build(spec | {"freeze": frozen}, "optimizers.discriminator", images=10.0, total_kimg=1.0)
         updates, _ = some.update(grads, some.init(params), params)
         np.testing.assert_array_equal(updates["head"]["kernel"], expected["head"]["kernel"])
@@ -88,8 +88,8 @@ def test_frozen_parts_stay_and_the_others_train_as_ever():
 
 
 @pytest.mark.parametrize(("names", "message"), [
-    (["blok1"], "the network has no part 'blok1'. Did you mean 'block1'"), ("block1", "must be a list of names"),
-    ([1], "must be a list of names")])
+    (["blok1"], "the network has no part 'blok1'. Did you mean 'block1'"), (3, "must be names of modules"),
+    ([1], "must be names of modules")])
 def test_refusals_of_freeze(names, message):
     with pytest.raises(InputError, match=f"config.optimizers.discriminator.freeze:? {message}"):
         optimizers.build({"name": "sgd", "freeze": names}, "optimizers.discriminator").init(

@@ -8,7 +8,8 @@ import pytest
 from jaxgan import data, images
 from jaxgan.data.pipeline import Batches
 from jaxgan.experiment import Experiment
-from jaxgan.terms import Regularizer
+from jaxgan.regularizers import REGULARIZERS
+from jaxgan.terms import Regularizer, stateless
 from jaxgan.training.feed import Feed
 from jaxgan.training.phases import next_segment
 from jaxgan.training.update import make_steps
@@ -169,6 +170,28 @@ def test_the_average_follows_and_samples_come_from_it(tiny):
     assert images.to_uint8(raw).dtype == np.uint8
 
 
+def test_the_five_schedules_of_r3gan_act_in_one_run(tiny):
+    """Learning rate, beta2, gamma, p and half-life, each a line over the first 32 images, in two steps of 16."""
+    def line(start, end):
+        return {"name": "linear", "start": start, "end": end, "kimg": 0.032}
+
+    adam = {"name": "adam", "learning_rate": line(1e-3, 0.0), "b2": line(0.9, 0.99)}
+    config = tiny(f"optimizers.discriminator={adam}", "average.ema.rampup=0",
+                  f"average.ema.half_life_kimg={line(1e6, 0.0)}",
+                  f"regularizers.r1={({'name': 'r1', 'gamma': line(1.0, 0.0)})}",
+                  f"augmentation.apa={({'name': 'apa', 'p': line(0.0, 1.0)})}")
+    (first, _), (second, metrics) = run(config, 1), run(config, 2)
+    hyperparams = second.players["discriminator"].opt_state.hyperparams
+    np.testing.assert_allclose([hyperparams["learning_rate"], hyperparams["b2"]], [5e-4, 0.945], rtol=1e-5)
+    gammas = [2 * new["d/r1"] / new["d/r1_grad_norm"]**2 for _, new in metrics]  # near gamma: norms differ little
+    np.testing.assert_allclose(gammas, [1.0, 0.5], rtol=0.2)
+    assert int(second.parts["augmentation.apa"]["images"]) == 32
+    for state, follows in ((first, False), (second, True)):  # a half-life of 500 million images, then of none
+        average, weights = (jax.tree.leaves(tree) for tree in (
+            state.averages["ema"]["params"], state.players["generator"].params))
+        assert all(np.allclose(one, other, rtol=0, atol=1e-7) == follows for one, other in zip(average, weights))
+
+
 @pytest.mark.parametrize("regularizer", ["r1", "gradient_penalty"])
 def test_a_penalty_shrinks_gradients(tiny, regularizer):
     """With a heavy penalty the discriminator's gradient norm stays below that of the run without."""
@@ -179,3 +202,17 @@ def test_a_penalty_shrinks_gradients(tiny, regularizer):
         norms.append(metrics[-1][1]["d/p_grad_norm"])
     assert norms[1] < norms[0]
     assert norms[0] > 0
+
+
+def gap():
+    """A regularizer that logs how far the images shown as real are from the fakes."""
+    return stateless(lambda view: (0 * view.fake.sum(), {"gap": jnp.abs(view.real - view.fake).mean()}),
+                     "discriminator")
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_fakes_mixed_in_are_what_every_term_of_the_discriminator_sees(tiny, monkeypatch, every):
+    monkeypatch.setitem(REGULARIZERS, "gap", gap)
+    term = f"regularizers.gap={({'name': 'gap', 'every': every})}"
+    _, metrics = run(tiny(term, "augmentation.apa={'name': 'apa', 'p': 1.0}"), 1)
+    assert metrics[0][1]["d/gap_gap"] == 0
