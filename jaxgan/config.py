@@ -262,9 +262,12 @@ def to_json(config: Mapping[str, Any]) -> str:
 
 
 def from_json(text: str, path: Path) -> ConfigDict:
-    """The config of a run folder. `path` is for the message."""
+    """The config of a run folder. Options that came to jaxgan after the run have their defaults, which change nothing;
+    a run always had its parts. `path` is for the message."""
+    reference = default()
+    added = {key: reference[key] for key in reference if key not in PARTS}
     try:
-        config = ConfigDict(json.loads(text), type_safe=False)
+        config = ConfigDict(added | json.loads(text), type_safe=False)
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a jaxgan config: {_one_line(error)}") from error
     validate(config)

@@ -44,8 +44,8 @@ def nn_ratio(num_samples: int = 10_000) -> Metric:
     """Distances of fakes to their nearest training image, against those of held-out images.
 
     nn_ratio: of the medians; 1 is as far as new images are, 0 is copies. nn_close: share of fakes nearer than all but
-    1 % of the held-out images are; 0.01 is expected, and whatever is above it deserves a look. nn_fake and nn_real: the
-    medians themselves, in the backbone's units.
+    1 % of the held-out images are; 0.01 is expected, and whatever is above it deserves a look. nn_ratio_fake and
+    nn_ratio_real: the medians themselves, in the backbone's units.
     """
     def compute(sides: Sides, _: np.random.Generator) -> dict[str, float]:
         others = [sides.fake, held_out(sides, "nn_ratio")]
@@ -56,7 +56,7 @@ def nn_ratio(num_samples: int = 10_000) -> Metric:
             raise InputError("nn_ratio: half of the held-out images are training images; hold out others.")
         return {"nn_ratio": float(np.median(fake) / np.median(real)),
                 "nn_close": float(np.mean(fake < np.percentile(real, 1))),
-                "nn_fake": float(np.median(fake)), "nn_real": float(np.median(real))}
+                "nn_ratio_fake": float(np.median(fake)), "nn_ratio_real": float(np.median(real))}
     return Metric(compute, lambda values: abs(1 - values["nn_ratio"]), ("pool",), num_samples)
 
 
