@@ -14,14 +14,17 @@ Data by argument: `configs/dcgan.py:mnist`, `:cifar10`, `:folder:PATH`, `:npz:PA
 handwritten digits of scikit-learn at 28×28. Made for a laptop: `experiments/first_run` has the time on two CPU cores
 and what a classifier says of the samples. On an accelerator, or for colour and larger images, train wider and longer:
 --config.generator.width=64 --config.discriminator.width=64 --config.total_kimg=5000.
+
+`configs/dcgan.py:tiny`, or `tiny:DATA`, is smaller still: 16×16, to compare with the tiny variants of other recipes.
 """
 
-from jaxgan.config import data_argument, default
+from jaxgan.config import default, tiny, variant
 
 
 def get_config(arg: str = "digits"):
+    data, small = variant(arg)
     config = default()
-    config.data = data_argument(arg)
+    config.data = data
     config.total_kimg, config.batch_size = 112.0, 32
     config.latent = {"name": "normal", "dim": 64}
     config.generator = {"name": "dcgan", "width": 32}
@@ -36,4 +39,4 @@ def get_config(arg: str = "digits"):
     config.checkpoint_every = 500
     config.evaluate_every = 1750
     config.metrics = ("fd_pixels",)
-    return config
+    return tiny(config) if small else config

@@ -1,4 +1,4 @@
-"""Every config that ships trains: two steps each, on data made small."""
+"""Every config that ships trains: two steps of its small form; at the paper's sizes everything fits together."""
 
 import importlib.util
 from pathlib import Path
@@ -17,6 +17,8 @@ from jaxgan.training.update import make_steps
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+RECIPES = [path for path in CONFIGS if path.stem != "ring"]  # those with a tiny variant
+QUICK = ("acgan", "dcgan", "infogan", "ring", "wgan")  # that compile in seconds; all of them train in experiments/zoo
 SMALL = ("batch_size=8", "steps_per_call=2")
 
 
@@ -50,9 +52,42 @@ def trains(config):
         assert np.isfinite(leaf).all()
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory):
+    """An .npz of the shape of CIFAR-10."""
+    path = tmp_path_factory.mktemp("data") / "colour.npz"
+    rng = np.random.default_rng(0)
+    np.savez(path, images=rng.integers(0, 256, (64, 32, 32, 3), np.uint8), labels=np.arange(64) % 10)
+    return path
+
+
+def small(path):
+    """The config that a CPU can train in about a minute."""
+    return config_lib.load(str(path) if path.stem == "ring" else f"{path}:tiny", SMALL)
+
+
+@pytest.mark.parametrize("path", [
+    pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.slow) for path in CONFIGS])
 def test_every_config_trains_two_steps(path):
-    trains(config_lib.load(str(path), SMALL))
+    trains(small(path))
+
+
+@pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem not in QUICK], ids=lambda path: path.stem)
+def test_every_other_config_fits(path):
+    fits(small(path))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_fits_colour_images(path, colour):
+    fits(config_lib.load(f"{path}:npz:{colour}", SMALL))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_tiny_recipes_share_their_budget_and_their_data(path, colour):
+    config = config_lib.load(f"{path}:tiny")
+    assert config["total_kimg"] == config_lib.TINY_KIMG
+    assert config["data"]["name"] == "digits"
+    assert config_lib.load(f"{path}:tiny:npz:{colour}")["data"]["path"] == str(colour)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -152,6 +187,12 @@ def test_overrides_reach_every_kind_of_value():
     assert config_lib.differences(config, again) == []
     config = config_lib.load(f"{ROOT}/configs/dcgan.py", ["loss=hinge", "loss.name=wasserstein"])
     assert config["loss"]["name"] == "wasserstein"
+
+
+def test_a_run_from_before_an_option_has_its_default():
+    config = config_lib.load(f"{ROOT}/configs/dcgan.py")
+    old = "\n".join(line for line in config_lib.to_json(config).splitlines() if '"average_every"' not in line)
+    assert config_lib.differences(config, config_lib.from_json(old, ROOT)) == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"seed": 0}', '"x"'])
