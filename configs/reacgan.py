@@ -34,7 +34,7 @@ def get_config(arg: str = "cifar10"):
     config.average = {"ema": {"name": "exponential", "half_life_kimg": 4436.0, "rampup": 0.5}}
     if small:
         config.num_critic = 2
-        for player in ("generator", "discriminator"):
-            config.optimizers[player].learning_rate = 1e-3
+        adam = {"name": "adam", "learning_rate": 1e-3, "b1": 0.0, "b2": 0.9}  # β of SNGAN
+        config.optimizers = {"generator": dict(adam), "discriminator": dict(adam)}
         config = tiny(config, width=8)
     return config

@@ -18,7 +18,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from jaxgan import images
+from jaxgan import data, images
+from jaxgan.config import TINY_SIZE
 from jaxgan.runs import RunFolder
 
 mpl.use("Agg")
@@ -41,19 +42,30 @@ def command(*arguments: str, cache: Path) -> None:
     subprocess.run([sys.executable, "-m", *arguments], check=True, cwd=ROOT, env=environment)
 
 
-def measure(recipe: str, scratch: Path, cache: Path, options: list[str]) -> dict:
-    """Trains one recipe with nothing compiled before, and scores it."""
-    workdir, scores, tiles = scratch / "run", scratch / "scores.json", scratch / "tiles.npz"
+def real_digits(path: Path) -> Path:
+    """The digits as the tiny variants see them, with their labels, as a file."""
+    if not path.exists():
+        digits = data.open({"name": "digits", "resolution": TINY_SIZE}).arrays
+        np.savez(path, images=digits.images, labels=digits.labels)
+    return path
+
+
+def measure(recipe: str, scratch: Path, shared: Path, options: list[str]) -> dict:
+    """Trains one recipe with nothing compiled before, and scores it. shared: a folder for what all recipes need."""
+    workdir, scores, fakes, tiles = (scratch / name for name in ("run", "scores.json", "fakes.npz", "tiles.npz"))
     start = time.monotonic()
     command("jaxgan.main", f"--config=configs/{recipe}.py:tiny", f"--workdir={workdir}", *options,
             cache=scratch / "cache")
     seconds = time.monotonic() - start
-    command("jaxgan.evaluate", f"--workdir={workdir}", "--metrics=fd,prdc,class_coverage", "--backbone=classifier",
-            f"--num={NUM_FAKES}", "--draws=3", f"--json={scores}", cache=cache)
+    # As files, so that recipes without labels are judged by the classifier of the ten digits too.
+    real = real_digits(shared / "digits.npz")
+    command("jaxgan.sample", f"--workdir={workdir}", f"--seeds=0-{NUM_FAKES - 1}", f"--output={fakes}", cache=shared)
+    command("jaxgan.evaluate", f"--fake={fakes}", f"--real={real}", "--metrics=fd,prdc,class_coverage",
+            "--backbone=classifier", f"--json={scores}", cache=shared)
     folder = RunFolder(workdir)
     labels = ["--labels=0-9"] if folder.info().num_classes else []
     command("jaxgan.sample", f"--workdir={workdir}", f"--seeds=0-{NUM_SHOWN - 1}", f"--output={tiles}", *labels,
-            cache=cache)
+            cache=shared)
     with np.load(tiles) as arrays:
         shown = images.grid(arrays["images"], columns=NUM_SHOWN)
     images.save_png(shown, RESULTS / "tiles" / f"{recipe}.png")
@@ -98,7 +110,7 @@ def report(results: list[dict]) -> str:
         lines.append(f"| {' | '.join(row)} |")
     first = results[0]
     return "\n".join([*lines, "", f"On {first['cpu']}, {first['cores']} cores. Seconds: from the shell to the prompt, "
-                      "nothing compiled before. In brackets: the interval that three draws of samples give."])
+                      "nothing compiled before. In brackets: the 95 % interval of a jackknife over the samples."])
 
 
 def draw(results: list[dict]) -> None:

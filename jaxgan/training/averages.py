@@ -11,6 +11,8 @@ from jaxgan.errors import InputError
 from jaxgan.schedules import Schedule
 from jaxgan.typing import Array, PyTree
 
+AVERAGED = ("batch_stats",)  # variables that are averaged with the params, whose activations they describe
+
 
 class Average(NamedTuple):
     """init: weights -> average. update: (average, weights, images_seen, images of the last step) -> average.
@@ -33,7 +35,7 @@ def exponential(half_life_kimg: float | Schedule, rampup: float = 0.05) -> Avera
         half_life = jnp.float32(schedules.at(half_life_kimg, images_seen) * 1000)
         if rampup:
             half_life = jnp.minimum(half_life, images_seen.astype(jnp.float32) * rampup)
-        return trees.lerp(average, weights, 0.5 ** (images / jnp.maximum(half_life, 1e-8)))
+        return blend(average, weights, 0.5 ** (images / jnp.maximum(half_life, 1e-8)))
 
     # A copy, since an average that aliases the weights would donate one buffer twice.
     return Average(init=lambda weights: trees.copy(weights), update=update)
@@ -49,9 +51,20 @@ def power(std: float) -> Average:
 
     def update(average: PyTree, weights: PyTree, images_seen: Array, images: int) -> PyTree:
         share = jnp.minimum(images / images_seen.astype(jnp.float32), 1.0)
-        return trees.lerp(average, weights, jnp.exp((exponent + 1) * jnp.log1p(-share)))
+        return blend(average, weights, jnp.exp((exponent + 1) * jnp.log1p(-share)))
 
     return Average(init=lambda weights: trees.copy(weights), update=update, std=std)
+
+
+def blend(average: PyTree, weights: PyTree, keep: Array) -> PyTree:
+    """`keep` of the average and the rest of the weights, both {"params", "variables"}.
+
+    Variables outside AVERAGED are those of the weights: the mean of spectral normalization's vectors is no singular
+    vector, and normalises by nothing in particular; a running mean needs no second one.
+    """
+    variables = {name: trees.lerp(average["variables"][name], new, keep) if name in AVERAGED else new
+                 for name, new in weights["variables"].items()}
+    return {"params": trees.lerp(average["params"], weights["params"], keep), "variables": variables}
 
 
 def power_exponent(std: float) -> float:

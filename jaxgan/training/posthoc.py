@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan import images
 from jaxgan.errors import InputError
-from jaxgan.training.averages import power_exponent
+from jaxgan.training.averages import AVERAGED, power_exponent
 from jaxgan.typing import PyTree
 
 
@@ -41,14 +41,22 @@ def reconstruction(stored: Sequence[Profile], target: Profile) -> np.ndarray:
 
 
 def combine(averages: Iterable[PyTree], coefficients: Sequence[float]) -> PyTree:
-    """The sum of coefficient times average over floating leaves, on the host, one average in memory at a time; other
-    leaves are those of the last."""
+    """The sum of coefficient times average, {"params", "variables"}, on the host, one average in memory at a time.
+
+    What averages do not average (`averages.AVERAGED`) is taken from the last.
+    """
     total, last = None, None
     for last, coefficient in zip(averages, coefficients, strict=True):
-        scaled = jax.tree.map(lambda leaf, c=coefficient: c * np.asarray(leaf, np.float64), last)
+        scaled = jax.tree.map(lambda leaf, c=coefficient: c * np.asarray(leaf, np.float64), _averaged(last))
         total = scaled if total is None else jax.tree.map(np.add, total, scaled)
-    return jax.tree.map(lambda leaf, value: value.astype(leaf.dtype) if np.issubdtype(leaf.dtype, np.floating)
-                        else np.asarray(leaf), last, total)
+    made = jax.tree.map(lambda leaf, value: value.astype(leaf.dtype), _averaged(last), total)
+    return {"params": made.pop("params"), "variables": last["variables"] | made}
+
+
+def _averaged(weights: PyTree) -> dict[str, PyTree]:
+    """The parts that averages are taken of, by name."""
+    variables = weights["variables"]
+    return {"params": weights["params"]} | {name: variables[name] for name in AVERAGED if name in variables}
 
 
 def _overlap(images_a, exponent_a, images_b, exponent_b):

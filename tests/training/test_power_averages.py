@@ -24,9 +24,10 @@ def tracked():
 
         def step(tree, item, average=average):
             index, weights = item
-            tree = average.update(tree, weights, (index + 1) * IMAGES, IMAGES)
-            return tree, tree
-        out[std] = np.asarray(jax.lax.scan(step, average.init(jnp.full(4, 1e3)), (jnp.arange(STEPS), path))[1])
+            tree = average.update(tree, {"params": weights, "variables": {}}, (index + 1) * IMAGES, IMAGES)
+            return tree, tree["params"]
+        start = average.init({"params": jnp.full(4, 1e3), "variables": {}})
+        out[std] = np.asarray(jax.lax.scan(step, start, (jnp.arange(STEPS), path))[1])
     return np.asarray(path), out
 
 
@@ -46,12 +47,15 @@ def test_a_profile_in_between_is_reconstructed_from_stored_ones(tracked):
     _, averages = tracked
     stored = [(std, step) for step in range(100, STEPS + 1, 100) for std in (0.05, 0.1)]
     profiles = [Profile(std, step * IMAGES) for std, step in stored]
-    trees = [{"w": averages[std][step - 1], "count": np.int32(step)} for std, step in stored]
+    trees = [{"params": {"w": averages[std][step - 1]},
+              "variables": {"batch_stats": averages[std][step - 1], "spectral": np.float32(step)}}
+             for std, step in stored]
     for end in (STEPS, 1700):
         found = combine(trees, reconstruction(profiles, Profile(0.075, end * IMAGES)))
-        assert found["w"].dtype == np.float32
-        assert found["count"] == STEPS
-        error = np.abs(found["w"] - averages[0.075][end - 1]).max()
+        assert found["params"]["w"].dtype == np.float32
+        assert found["variables"]["spectral"] == STEPS
+        np.testing.assert_array_equal(found["variables"]["batch_stats"], found["params"]["w"])
+        error = np.abs(found["params"]["w"] - averages[0.075][end - 1]).max()
         assert error < 0.02 * np.abs(averages[0.05][end - 1] - averages[0.1][end - 1]).max()
 
 
@@ -69,5 +73,6 @@ def test_what_is_refused():
 
 def test_a_half_life_on_a_schedule():
     average = exponential(linear(0.0, 2.0, 1.0), rampup=0.0)
-    tree = average.update({"w": jnp.zeros(())}, {"w": jnp.ones(())}, jnp.int32(500), 1000)
-    np.testing.assert_allclose(tree["w"], 0.5, rtol=1e-6)
+    tree = average.update({"params": jnp.zeros(()), "variables": {}}, {"params": jnp.ones(()), "variables": {}},
+                          jnp.int32(500), 1000)
+    np.testing.assert_allclose(tree["params"], 0.5, rtol=1e-6)
