@@ -30,7 +30,7 @@ def get_config(arg: str = "cifar10"):
     config.optimizers = {"generator": adam | {"learning_rate": 1e-4}, "discriminator": adam | {"learning_rate": 4e-4}}
     config.average = {}
     if small:
-        config.optimizers.generator.learning_rate = 1e-3
-        config.optimizers.discriminator.learning_rate = 4e-3
+        config.optimizers.generator.learning_rate = 3e-4
+        config.optimizers.discriminator.learning_rate = 1.2e-3
         config = tiny(config, width=8)
     return config

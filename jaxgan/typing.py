@@ -30,7 +30,8 @@ class View(NamedTuple):
     the parameters being differentiated, the augmentation inside `discriminator`; statistics they would update are
     dropped. Images are float32 [B, H, W, C] in [-1, 1], not augmented. `fake` carries gradient where it depends on
     `params`: in the generator's update, and in the discriminator's where it has moved the latents.
-    `real_output` is None where the objective has not looked at real images.
+    `real_output` is None where the objective has not looked at real images. `mapping(z, label) -> w` and
+    `synthesis(w) -> image` are the two halves of `generator`, None where it is not made of two.
     """
 
     generator: Callable[[Array, Array | None], Array]
@@ -45,14 +46,20 @@ class View(NamedTuple):
     key: Array
     step: Array
     images: Array  # real images seen so far: what schedules are functions of
+    mapping: Callable[[Array, Array | None], Array] | None = None
+    synthesis: Callable[[Array], Array] | None = None
 
 
 class Prior(NamedTuple):
     """What the generator's input is drawn from: sample(key, shape) -> float32 [*shape, dim]; shape () draws one.
 
     codes: sizes of the codes that end each latent, for objectives that recover them; 1 is a continuous one.
+    truncated: (key, shape, psi) -> the latent of the same key brought near the middle; None where there is no such.
+    spherical: whether latents lie near a sphere, so that great arcs lead from one to another.
     """
 
     dim: int
     sample: Callable[[Array, tuple[int, ...]], Array]
     codes: tuple[int, ...] = ()
+    truncated: Callable[[Array, tuple[int, ...], float], Array] | None = None
+    spherical: bool = False

@@ -47,5 +47,6 @@ def path_lengths(synthesize: Callable[[Array], Array], latent: Array, noise: Arr
     """
     image, pull_back = jax.vjp(synthesize, latent)
     (gradient,) = pull_back((noise / math.sqrt(image.shape[1] * image.shape[2])).astype(image.dtype))
-    squared = jnp.sum(gradient.astype(jnp.float32) ** 2, axis=-1)
+    wide = jnp.promote_types(gradient.dtype, jnp.float32)
+    squared = jnp.sum(gradient.astype(wide) ** 2, axis=-1)
     return root(squared.reshape(squared.shape[0], -1).mean(axis=1))

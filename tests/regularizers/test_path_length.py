@@ -68,3 +68,17 @@ def test_a_flat_generator_has_a_finite_gradient(view):
 def test_shrinking_below_one_is_refused():
     with pytest.raises(InputError, match="batch_shrink is 0"):
         REGULARIZERS["path_length"](batch_shrink=0)
+
+
+def test_it_is_measured_in_w_where_there_is_one(view):
+    """A mapping z -> 5 z in front changes where the length is taken, and not the length."""
+    noise, maps = jnp.arange(1.0, 9).reshape(8, 1, 1, 1), {"mapping": lambda z, label: 5 * z}
+
+    def synthesis(w):
+        return (3 * w).reshape(-1, 1, 1, 1)
+
+    part = REGULARIZERS["path_length"](batch_shrink=1)
+    inputs = {"z": jnp.ones((8, 1)), "fake": noise, "generator": lambda z: synthesis(5 * z)}
+    in_z, in_w = (part.apply(part.init(), view(**inputs, **halves))[2]["mean"]
+                  for halves in ({}, maps | {"synthesis": synthesis}))
+    assert float(in_z) == pytest.approx(5 * float(in_w), rel=1e-5)
