@@ -16,7 +16,7 @@ from jaxgan.conditioning import CONDITIONING
 from jaxgan.data import Info
 from jaxgan.errors import InputError
 from jaxgan.latents import PRIORS
-from jaxgan.latents.sampling import Sampler, draw_labels
+from jaxgan.latents.sampling import Sampler, Truncation, draw_labels
 from jaxgan.latents.standing import standing_statistics
 from jaxgan.layers.heads import WithHeads
 from jaxgan.losses import LOSSES
@@ -93,8 +93,11 @@ class Experiment:
         stds = {name: average.std for name, average in self.method.averages.items() if average.std is not None}
         return posthoc.Store(folder, stds, self.method.images_per_step)
 
-    def standing(self, weights: PyTree, num_batches: int) -> PyTree:
-        """`weights` with BatchNorm statistics taken anew, over `num_batches` batches of the run's size."""
+    def standing(self, weights: PyTree, num_batches: int, truncation: Truncation | None = None) -> PyTree:
+        """`weights` with BatchNorm statistics taken anew, over `num_batches` batches of the run's size.
+
+        truncation: of the z they are taken over, for samples truncated alike.
+        """
         generator = self.parts.networks["generator"]
         if not hasattr(generator, "norm_momentum") or "batch_stats" not in weights["variables"]:
             raise InputError("Standing statistics are of generators with BatchNorm and a norm_momentum, such as resnet "
@@ -102,16 +105,19 @@ class Experiment:
         size = self.config["batch_size"]
         labels = self.draw_labels(np.arange(num_batches * size)) if self.info.num_classes else None
         labels = None if labels is None else labels.reshape(num_batches, size, *labels.shape[1:])
-        z = self.parts.prior.sample(keys.stream(keys.root(0), "standing"), (num_batches, size))
+        self.sampler.check(truncation)
+        prior, key, shape = self.parts.prior, keys.stream(keys.root(0), "standing"), (num_batches, size)
+        z = prior.truncated(key, shape, truncation.psi) if truncation else prior.sample(key, shape)
         fresh = compilation.jit(functools.partial(standing_statistics, generator))(
             {"params": weights["params"], **weights["variables"]}, z, labels)
         return {"params": fresh.pop("params"), "variables": fresh}
 
-    def generate(self, weights: PyTree, seeds, labels: np.ndarray | None = None) -> np.ndarray:
+    def generate(self, weights: PyTree, seeds, labels: np.ndarray | None = None,
+                 truncation: Truncation | None = None) -> np.ndarray:
         """float32 [N, H, W, C], in [-1, 1] for images. Labels not given are drawn as the data have them."""
         if self.info.num_classes and labels is None:
             labels = self.draw_labels(seeds)
-        return self.sampler(weights, seeds, labels)
+        return self.sampler(weights, seeds, labels, truncation)
 
     def draw_labels(self, seeds) -> np.ndarray:
         """Labels for seeds, with the frequencies of the data; label vectors are taken from the data's own."""

@@ -1,11 +1,13 @@
-"""Pictures for people: pixel ranges, grids, PNG, GIF and scatter plots.
+"""Pictures for people: pixel ranges, grids, labelled sheets, PNG, animations and scatter plots.
 
 A picture here is a uint8 array [H, W, C] with C = 1, 3 or 4. matplotlib is imported where it is used: it costs the
 better part of a second, which a command that never plots need not pay.
 """
 
+import importlib.util
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +16,17 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxgan.errors import InputError
+
 LARGEST_SIDE = 800  # pixels: what `grid` magnifies small images up to
 LARGEST_SCALE = 8
+TILE = 64  # pixels: what `sheet` magnifies small images up to
+FRAME = 256  # pixels: what a small image of an animation is magnified up to
 TITLE_HEIGHT = 36
+HEAD_HEIGHT = 24
 FONT_SIZES = (18, 16, 14, 12, 10)
-WHITE = 255
+MARGIN = 8
+WHITE, INK = 255, 40
 
 
 def to_uint8(image: Any) -> np.ndarray:
@@ -75,15 +83,35 @@ def titled(picture: np.ndarray, title: str) -> np.ndarray:
     The strip is always `TITLE_HEIGHT` pixels high and as wide as the picture, so that pictures of one size stay of one
     size (a GIF needs that): a title too long is set smaller, then cut short with an ellipsis.
     """
-    channels = picture.shape[-1]
     strip = Image.new("L", (picture.shape[1], TITLE_HEIGHT), WHITE)
-    margin = 8
-    text, font = _fit(" ".join(title.split()), picture.shape[1] - 2 * margin)
-    ImageDraw.Draw(strip).text((margin, TITLE_HEIGHT // 2), text, fill=40, font=font, anchor="lm")
-    strip = np.repeat(np.asarray(strip)[:, :, None], channels, axis=2)
-    if channels == 4:
-        strip[:, :, 3] = 255
-    return np.concatenate([strip, picture])
+    text, font = _fit(" ".join(title.split()), picture.shape[1] - 2 * MARGIN)
+    ImageDraw.Draw(strip).text((MARGIN, TITLE_HEIGHT // 2), text, fill=INK, font=font, anchor="lm")
+    return np.concatenate([_with_channels(strip, picture.shape[-1]), picture])
+
+
+def sheet(images: Any, rows: Sequence[str], columns: Sequence[str], title: str) -> np.ndarray:
+    """A table of images [R, C, H, W, channels], a name before each row and above each column, and a title.
+
+    Small images are magnified by a whole number; what does not fit above a column is set smaller or cut short.
+    """
+    images = np.asarray(images)
+    *_, height, width, channels = images.shape
+    scale, pad = max(1, min(LARGEST_SCALE, TILE // max(height, width))), 4
+    table = grid(images.reshape(-1, *images.shape[2:]), len(columns), pad, scale)
+    font = _font(FONT_SIZES[3])
+    left = math.ceil(max(font.getlength(name) for name in rows)) + 2 * MARGIN
+    paper = Image.new("L", (left + table.shape[1], HEAD_HEIGHT + table.shape[0]), WHITE)
+    draw = ImageDraw.Draw(paper)
+    for index, name in enumerate(rows):
+        middle = HEAD_HEIGHT + pad + index * (height * scale + pad) + height * scale // 2
+        draw.text((MARGIN, middle), name, fill=INK, font=font, anchor="lm")
+    for index, name in enumerate(columns):
+        middle = left + pad + index * (width * scale + pad) + width * scale // 2
+        text, fitting = _fit(name, width * scale, FONT_SIZES[3:])
+        draw.text((middle, HEAD_HEIGHT - 4), text, fill=INK, font=fitting, anchor="ms")
+    picture = _with_channels(paper, channels)
+    picture[HEAD_HEIGHT:, left:] = table
+    return titled(picture, title)
 
 
 def save_png(picture: np.ndarray, path: str | os.PathLike) -> Path:
@@ -116,6 +144,52 @@ def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike, seconds_per_
     with replacing(path) as file:
         images[0].save(file, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return Path(path)
+
+
+def captioned(images: np.ndarray, captions: Sequence[str]) -> list[np.ndarray]:
+    """Images [N, H, W, C], uint8, as the pictures of an animation: magnified where small, each with its caption."""
+    scale = max(1, FRAME // max(images.shape[1:3]))
+    return [grid(image[None], scale=scale, title=caption) for image, caption in zip(images, captions, strict=True)]
+
+
+def save_animation(frames: Sequence[np.ndarray], path: str | os.PathLike, seconds_per_frame: float = 0.04) -> Path:
+    """Writes pictures of one shape as a .gif or .webp that loops endlessly, or an .mp4: see `check_animation`.
+
+    A GIF has 256 colours a frame; the others compress with losses that are hard to see. RGBA is laid on white.
+    """
+    path = Path(path)
+    if path.suffix == ".gif":
+        return save_gif(frames, path, seconds_per_frame, seconds_per_frame)
+    images = [_on_white(_image(frame)).convert("RGB") for frame in frames]
+    with replacing(path) as file:
+        if path.suffix == ".webp":
+            images[0].save(file, format="WEBP", save_all=True, append_images=images[1:], loop=0, quality=90,
+                           duration=round(1000 * seconds_per_frame))
+        else:
+            file.write(_mp4(images, 1 / seconds_per_frame))
+    return path
+
+
+def check_animation(path: str | os.PathLike) -> None:
+    """Raises InputError where `save_animation` cannot write such a file."""
+    if Path(path).suffix == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise InputError(f"{path}: .mp4 needs imageio-ffmpeg: pip install 'jaxgan[video]', or write a .webp or .gif.")
+
+
+def _mp4(images: Sequence[Image.Image], frames_per_second: float) -> bytes:
+    import imageio_ffmpeg
+    width, height = (side + side % 2 for side in images[0].size)  # the codec halves the resolution of colours
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "frames.mp4")
+        writer = imageio_ffmpeg.write_frames(str(path), (width, height), fps=frames_per_second, quality=8,
+                                             macro_block_size=1)
+        writer.send(None)
+        for image in images:
+            paper = Image.new("RGB", (width, height), "white")
+            paper.paste(image)
+            writer.send(paper.tobytes())
+        writer.close()
+        return path.read_bytes()
 
 
 def scatter(points: Any, real: Any | None = None, title: str = "", limit: float = 1.25) -> np.ndarray:
@@ -168,19 +242,34 @@ def _image(picture: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(picture[:, :, 0] if picture.shape[2:] == (1,) else picture))
 
 
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
 def _gif_frame(image: Image.Image) -> Image.Image:
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    image = _on_white(image)
     return image if image.mode == "L" else image.quantize(256, method=Image.Quantize.MEDIANCUT)
 
 
-def _fit(text: str, width: int) -> tuple[str, ImageFont.FreeTypeFont]:
-    """The text and the largest font with which it is at most `width` pixels wide."""
-    import matplotlib  # for the font it carries: Pillow's own lacks accents and dashes
+def _with_channels(paper: Image.Image, channels: int) -> np.ndarray:
+    """A grey image as a picture of so many channels, opaque."""
+    picture = np.repeat(np.asarray(paper)[:, :, None], channels, axis=2)
+    if channels == 4:
+        picture[:, :, 3] = 255
+    return picture
 
-    file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    for size in FONT_SIZES:
-        font = ImageFont.truetype(file, size)
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    import matplotlib  # for the font it carries: Pillow's own lacks accents and dashes
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def _fit(text: str, width: int, sizes: Sequence[int] = FONT_SIZES) -> tuple[str, ImageFont.FreeTypeFont]:
+    """The text and the largest font with which it is at most `width` pixels wide."""
+    for size in sizes:
+        font = _font(size)
         if font.getlength(text) <= width:
             return text, font
     while text and font.getlength(text + "…") > width:

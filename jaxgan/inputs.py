@@ -33,13 +33,15 @@ class Input(NamedTuple):
         return {"data": self.name, "split": self.split, "sha256": self.source.info.content_hash}
 
 
-def open_data(text: str, option: str) -> Input:
+def open_data(text: str, option: str, shape: tuple[int, int, int] | None = None) -> Input:
     """A folder, an .npz, or `dataset:split`: `digits`, `mnist:test`, `tfds:NAME:SPLIT`, `npz:PATH:SPLIT` …
 
-    Images are read as they are, at the size they have. Raises InputError that begins with `option`.
+    Images are read as they are, at the size they have, unless `shape` says what to bring them to. Raises InputError
+    that begins with `option`.
     """
     try:
         spec = _data_spec(text)
+        spec |= {"resolution": shape[:2], "channels": shape[2]} if shape else {}
         source = data.open(spec)
     except InputError as error:
         raise InputError(f"{option}={text}: {_without_config(str(error))}") from error

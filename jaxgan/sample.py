@@ -11,15 +11,18 @@ from jaxgan import command
 from jaxgan.errors import InputError
 
 MAX_SEED = 2**32 - 1
+ANIMATIONS = (".gif", ".webp", ".mp4")
 
 
 def parse(argv: list[str]):
     """The command's arguments."""
     parser = command.Parser(prog="jaxgan.sample", description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="a run that jaxgan.main wrote")
-    parser.add_argument("--seeds", default="0-63", help="such as 0-63 or 1,5,8-12 (default: 0-63)")
+    parser.add_argument("--seeds", help="such as 0-63 or 1,5,8-12 (default: 0-63; 0-7 with --interpolate, 0-2 with "
+                                        "--directions)")
     parser.add_argument("--output", required=True, type=Path, metavar="PATH",
-                        help="grid.png: one picture; images.npz: arrays images, seeds, labels; a folder: a PNG a seed")
+                        help="grid.png: one picture; images.npz: arrays images, seeds, labels; a folder: a PNG a seed; "
+                             "a .gif, .webp or .mp4 with --interpolate")
     parser.add_argument("--labels", help="classes to make, such as 3 or 0-9, repeated over the seeds "
                                          "(default: drawn as often as in the data)")
     parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
@@ -30,6 +33,15 @@ def parse(argv: list[str]):
                               "config.average_every stored")
     parser.add_argument("--standing", type=int, metavar="N",
                         help="BatchNorm statistics over N fresh batches of samples, not the running ones")
+    parser.add_argument("--truncation", type=float, metavar="PSI",
+                        help="less variety, better looks: w drawn towards its mean, such as 0.7; without a w, no entry "
+                             "of z beyond PSI")
+    parser.add_argument("--cutoff", type=int, metavar="N", help="with --truncation: of the first N rows of w alone")
+    special = parser.add_mutually_exclusive_group()
+    special.add_argument("--interpolate", type=int, metavar="N",
+                         help="an animation: N pictures from each seed to the next, and back to the first")
+    special.add_argument("--directions", choices=("sefa", "pca"), help="a picture of what directions of z or w change")
+    parser.add_argument("--num_directions", type=int, default=6, metavar="K", help="with --directions (default: 6)")
     return parser.parse_args(argv)
 
 
@@ -54,9 +66,9 @@ def numbers(text: str, option: str, limit: int) -> list[int]:
 def main(argv: list[str]) -> int:
     """Samples and writes; returns the exit code."""
     arguments = parse(argv)
-    seeds = numbers(arguments.seeds, "--seeds", MAX_SEED)
+    seeds = choose_seeds(arguments)
     output = arguments.output
-    check_output(output)
+    check_output(arguments)
 
     from jaxgan import compilation
     from jaxgan.experiment import Experiment
@@ -65,6 +77,8 @@ def main(argv: list[str]) -> int:
     folder = RunFolder(arguments.workdir)
     config, info = folder.config(), folder.info()
     labels = parse_labels(arguments.labels, info, len(seeds))
+    if info.kind == "point" and output.suffix not in (".png", ".npz"):
+        raise InputError(f"--output={output}: points are no pictures one by one; write to a .png or a .npz.")
     compilation.enable_cache()
     experiment = Experiment(config, info)
     checkpoints = Checkpoints(folder.checkpoints, read_only=True)
@@ -73,18 +87,43 @@ def main(argv: list[str]) -> int:
     checkpoints.close()
     if info.num_classes and labels is None:
         labels = experiment.draw_labels(seeds)
-    weights, described = choose_weights(arguments, experiment, folder, state)
-    made = experiment.generate(weights, seeds, labels)
+    truncation = choose_truncation(arguments, experiment)
+    weights, described = choose_weights(arguments, experiment, folder, state, truncation)
     facts = {"run": str(folder.path), "step": step, "weights": described}
+    facts |= {} if truncation is None else {"truncation": truncation._asdict()}
     try:
-        written = write(output, made, seeds, labels, info, facts)
+        if arguments.interpolate:
+            written = animate(arguments, experiment, weights, seeds, labels, truncation)
+        elif arguments.directions:
+            written = edit(arguments, experiment, weights, seeds, labels, truncation, step)
+        else:
+            made = experiment.generate(weights, seeds, labels, truncation)
+            written = write(output, made, seeds, labels, info, facts)
     except OSError as error:
         raise InputError(f"Cannot write {output} ({error.strerror}): choose another --output.") from error
     print(f"Wrote {written} from step {step:,}.")
     return command.DONE
 
 
-def choose_weights(arguments, experiment, folder, state):
+def choose_seeds(arguments) -> list[int]:
+    """The seeds asked for, or as many as suit what is made of them."""
+    default = "0-7" if arguments.interpolate else "0-2" if arguments.directions else "0-63"
+    return numbers(arguments.seeds or default, "--seeds", MAX_SEED)
+
+
+def choose_truncation(arguments, experiment):
+    """The truncation the options ask for; None for none."""
+    from jaxgan.latents.sampling import Truncation
+    if arguments.truncation is None:
+        if arguments.cutoff is not None:
+            raise InputError("--cutoff goes with --truncation: give both or neither.")
+        return None
+    truncation = Truncation(arguments.truncation, arguments.cutoff)
+    experiment.sampler.check(truncation)
+    return truncation
+
+
+def choose_weights(arguments, experiment, folder, state, truncation):
     """The weights the options ask for, and what they are in words."""
     weights, described = experiment.weights(state, arguments.raw), "raw" if arguments.raw else "average"
     if arguments.average_std is not None:
@@ -93,14 +132,26 @@ def choose_weights(arguments, experiment, folder, state):
     if arguments.standing is not None:
         if arguments.standing < 1:
             raise InputError(f"--standing={arguments.standing}: give a number of batches from 1.")
-        weights = experiment.standing(weights, arguments.standing)
+        weights = experiment.standing(weights, arguments.standing, truncation)
         described += f", statistics of {arguments.standing} batches"
     return weights, described
 
 
-def check_output(output: Path) -> None:
+def check_output(arguments) -> None:
     """Refuses what cannot be written before anything is computed."""
-    if output.suffix not in (".png", ".npz", ""):
+    from jaxgan import images
+    output = arguments.output
+    if arguments.interpolate is not None:
+        if arguments.interpolate < 1:
+            raise InputError(f"--interpolate={arguments.interpolate}: give a number of pictures from 1.")
+        if output.suffix not in ANIMATIONS:
+            raise InputError(f"--output={output}: --interpolate writes to a .gif, .webp or .mp4.")
+        images.check_animation(output)
+    elif output.suffix in ANIMATIONS:
+        raise InputError(f"--output={output}: for an animation say --interpolate=N, N pictures from seed to seed.")
+    elif arguments.directions and output.suffix != ".png":
+        raise InputError(f"--output={output}: --directions writes to a .png.")
+    elif output.suffix not in (".png", ".npz", ""):
         raise InputError(f"--output={output}: write to a .png, a .npz, or a folder (a name without an ending).")
     if output.suffix and not output.parent.is_dir():
         raise InputError(f"--output={output}: there is no folder {output.parent}; make it first.")
@@ -136,9 +187,34 @@ def write(output: Path, made, seeds, labels, info, facts) -> str:
     if output.suffix == ".png":
         images.save_png(draw(data, points), output)
         return f"{output} ({len(data):,} images)"
-    if points:
-        raise InputError(f"--output={output}: points are no pictures one by one; write to a .png or a .npz.")
     return write_folder(output, data, seeds, labels, facts)
+
+
+def animate(arguments, experiment, weights, seeds, labels, truncation) -> str:
+    """Writes the closed loop through the seeds; returns what was written, in words."""
+    from jaxgan import images
+    from jaxgan.latents.interpolation import walk
+    path = walk(experiment.sampler, weights, seeds, labels, experiment.info.num_classes, arguments.interpolate,
+                truncation)
+    made = images.to_uint8(experiment.sampler.synthesize(weights, path.codes, path.labels))
+    images.save_animation(images.captioned(made, path.captions), arguments.output)
+    return f"{arguments.output} ({len(made):,} pictures through {len(seeds):,} seeds)"
+
+
+def edit(arguments, experiment, weights, seeds, labels, truncation, step) -> str:
+    """Writes the picture of directions; returns what was written, in words."""
+    from jaxgan import images
+    from jaxgan.latents import directions
+    if experiment.info.kind == "point":
+        raise InputError("--directions: points in the plane are no pictures to edit.")
+    sampler, method = experiment.sampler, arguments.directions
+    draw_labels = experiment.draw_labels if experiment.info.num_classes else None
+    found = directions.find(method, sampler, weights, draw_labels, arguments.num_directions)
+    codes = sampler.codes(weights, seeds, labels, truncation)
+    title = (f"{'SeFa' if method == 'sefa' else 'PCA'}: {'w' if sampler.has_w else 'z'} of "
+             f"{arguments.workdir.resolve().name}, step {step:,}, moved along directions")
+    images.save_png(directions.strip(sampler, weights, seeds, codes, labels, found, title), arguments.output)
+    return f"{arguments.output} ({len(found.vectors)} directions of {len(seeds):,} seeds)"
 
 
 def draw(data, points: bool):

@@ -4,15 +4,21 @@ import pytest
 from PIL import Image, ImageSequence
 from sklearn.datasets import load_digits
 
+from jaxgan.errors import InputError
 from jaxgan.images import (
+    HEAD_HEIGHT,
     TITLE_HEIGHT,
+    captioned,
+    check_animation,
     from_uint8,
     grid,
     load_png,
     replacing,
+    save_animation,
     save_gif,
     save_png,
     scatter,
+    sheet,
     titled,
     to_uint8,
 )
@@ -219,3 +225,48 @@ def test_scatter_tells_of_points_outside():
     quiet = scatter(inside)[foot]
     for bad in ([[9, 0]], [[np.nan, 0]]):
         assert (scatter(np.concatenate([inside, bad]))[foot] != quiet).any()
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_sheet_names_its_rows_and_columns(channels):
+    images = noise(2, 3, 16, 20, channels)
+    picture = sheet(images, ["short", "a longer name"], ["one", "two", "a name that is much too long"], "title")
+    table = grid(images.reshape(6, 16, 20, channels), columns=3, pad=4, scale=3)
+    left = picture.shape[1] - table.shape[1]
+    np.testing.assert_array_equal(picture[TITLE_HEIGHT + HEAD_HEIGHT:, left:], table)
+    margin = picture[TITLE_HEIGHT + HEAD_HEIGHT:, :left, 0]
+    inked = [(part < 128).any(axis=0).nonzero()[0].max() for part in np.split(margin[2:-2], 2)]
+    assert inked[0] < inked[1] < left - 4
+    assert picture[TITLE_HEIGHT:TITLE_HEIGHT + HEAD_HEIGHT, left:, 0].min() < 100
+    if channels == 4:
+        assert (picture[:TITLE_HEIGHT + HEAD_HEIGHT, :, 3] == 255).all()
+
+
+def test_a_webp_has_every_frame_for_its_time(tmp_path):
+    pictures = captioned(np.stack([np.full((8, 8, 3), 40 * index, np.uint8) for index in range(5)]), list("abcde"))
+    assert pictures[0].shape == (256 + 4 + TITLE_HEIGHT, 260, 3)
+    path = save_animation(pictures, tmp_path / "a.webp", seconds_per_frame=0.1)
+    with Image.open(path) as webp:
+        assert (webp.n_frames, webp.info["loop"]) == (5, 0)
+        for index, frame in enumerate(ImageSequence.Iterator(webp)):
+            assert np.asarray(frame.convert("RGB"))[100:200, 100:200].mean() == pytest.approx(40 * index, abs=2)
+            assert frame.info["duration"] == 100
+    loop = save_animation(pictures, tmp_path / "a.gif", seconds_per_frame=0.1)
+    with Image.open(loop) as gif:
+        assert [frame.info["duration"] for frame in ImageSequence.Iterator(gif)] == [100] * 5
+
+
+def test_mp4_is_written_or_refused_with_what_it_needs(tmp_path):
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        with pytest.raises(InputError, match=r"pip install 'jaxgan\[video\]'"):
+            check_animation("a.mp4")
+        return
+    check_animation("a.mp4")
+    path = save_animation([np.full((37, 51, 1), 9 * index, np.uint8) for index in range(20)], tmp_path / "a.mp4")
+    reader = imageio_ffmpeg.read_frames(str(path))
+    facts, *read = reader
+    assert (facts["size"], facts["fps"]) == ((52, 38), 25)
+    levels = [np.median(np.frombuffer(frame, np.uint8)) for frame in read]
+    np.testing.assert_allclose(levels, 9 * np.arange(20), atol=3)

@@ -11,15 +11,26 @@ from jaxgan.typing import Array, Prior
 
 
 def normal(dim: int = 128) -> Prior:
-    """Independent standard normal entries."""
+    """Independent standard normal entries.
+
+    Truncated, no entry exceeds psi (Brock et al. 2019, section 3.1). They draw entries that do again; here each is
+    moved to the same quantile of what that leaves, so the distribution is theirs and a seed keeps its image's kind.
+    """
     _check(dim)
-    return Prior(dim, lambda key, shape: jax.random.normal(key, (*shape, dim), jnp.float32))
+
+    def truncated(key: Array, shape: tuple[int, ...], psi: float) -> Array:
+        return jax.random.truncated_normal(key, -psi, psi, (*shape, dim), jnp.float32)
+    return Prior(dim, lambda key, shape: jax.random.normal(key, (*shape, dim), jnp.float32), truncated=truncated,
+                 spherical=True)
 
 
 def uniform(dim: int = 100) -> Prior:
-    """Independent entries uniform on [-1, 1) (Radford et al. 2016 draw 100 of them)."""
+    """Independent entries uniform on [-1, 1) (Radford et al. 2016 draw 100 of them); truncated, on [-psi, psi)."""
     _check(dim)
-    return Prior(dim, lambda key, shape: jax.random.uniform(key, (*shape, dim), jnp.float32, minval=-1.0))
+
+    def sample(key: Array, shape: tuple[int, ...]) -> Array:
+        return jax.random.uniform(key, (*shape, dim), jnp.float32, minval=-1.0)
+    return Prior(dim, sample, truncated=lambda key, shape, psi: min(psi, 1.0) * sample(key, shape))
 
 
 def info(dim: int = 74, codes: Sequence[int] = (10, 1, 1)) -> Prior:

@@ -6,8 +6,10 @@ import json
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
-from jaxgan import images
+from jaxgan import images, sample
+from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.runs import RunFolder
 from jaxgan.training.checkpoints import Checkpoints
@@ -98,6 +100,24 @@ def test_averages_and_statistics_are_made_afterwards(command, trained, tmp_path,
     same_bits(fresh, again)
 
 
+def test_paths_directions_and_truncation(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options):
+        assert sample.main([f"--workdir={trained}", *options]) == 0
+    run("--seeds=3,1,2", "--interpolate=2", "--output=loop.gif")
+    with Image.open(tmp_path / "loop.gif") as gif:
+        assert gif.n_frames == 6
+    run("--seeds=5", "--directions=sefa", "--num_directions=2", "--output=strip.png")
+    assert images.load_png(tmp_path / "strip.png").shape[0] == 36 + 24 + 2 * (64 + 4) + 4
+    run("--seeds=0-3", "--truncation=0.5", "--output=near.npz")
+    run("--seeds=2,3", "--truncation=0.5", "--output=again.npz")
+    run("--seeds=0-3", "--output=plain.npz")
+    near, again, plain = (np.load(tmp_path / f"{name}.npz")["images"] for name in ("near", "again", "plain"))
+    np.testing.assert_array_equal(near[2:], again)
+    assert (near != plain).any(axis=(1, 2, 3)).all()
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--seeds=9-3"], "runs backwards; write 3-9"),
     (["--seeds=a"], "'a' is no number or range"),
@@ -111,11 +131,16 @@ def test_averages_and_statistics_are_made_afterwards(command, trained, tmp_path,
     (["--average_std=0.1", "--checkpoint=60", "--raw"], "not allowed with argument"),
     (["--average_std=0.4"], "lies between 0 and 0.288"),
     (["--standing=0"], "a number of batches from 1"),
+    (["--interpolate=4"], "writes to a .gif, .webp or .mp4"),
+    (["--interpolate=0", "--output=x.gif"], "a number of pictures from 1"),
+    (["--output=x.gif"], "say --interpolate=N"),
+    (["--directions=sefa", "--output=x.npz"], "--directions writes to a .png"),
+    (["--directions=sefa", "--interpolate=2"], "not allowed with argument"),
+    (["--cutoff=2"], "--cutoff goes with --truncation"),
+    (["--truncation=0.5", "--cutoff=2"], "has no w"),
     (["--sedes=3"], "Unrecognized arguments: --sedes=3"),
 ])
 def test_refusals(trained, arguments, message, tmp_path, monkeypatch):
-    from jaxgan import sample
-    from jaxgan.errors import InputError
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         sample.main([f"--workdir={trained}", "--output=x.png", *arguments])

@@ -1,0 +1,50 @@
+"""`python -m jaxgan.invert`: what it writes, and what it refuses."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgan import config, data, images, invert
+from jaxgan.errors import InputError
+from jaxgan.latents.inversion import psnr
+from jaxgan.training_run import train
+
+
+@pytest.fixture(scope="module")
+def trained(small, tmp_path_factory):
+    """A run of ten steps."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    train(config.load(str(small), ["evaluate_every=0", "total_kimg=0.16"]), folder, quiet=True,
+          devices=jax.devices()[:1])
+    return folder
+
+
+def test_digits_are_projected_with_their_labels(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = [f"--workdir={trained}", "--images=digits", "--num=3", "--steps=30", "--restarts=1"]
+    assert invert.main([*options, "--output=out", "--feature_weight=0.1"]) == 0
+    record, arrays = json.loads((tmp_path / "out" / "invert.json").read_text()), np.load(tmp_path / "out" / "codes.npz")
+    assert [entry["label"] for entry in record["projections"]] == arrays["labels"].tolist() == [0, 1, 2]
+    assert arrays["codes"].shape == (3, 4)
+    digits = data.open({"name": "digits", "resolution": 8})
+    wanted = psnr(arrays["images"], np.stack([digits[index]["image"] for index in range(3)]))
+    assert [entry["psnr"] for entry in record["projections"]] == pytest.approx(wanted)
+    assert record["mean_psnr"] == pytest.approx(wanted.mean())
+    # three rows of three 8x8 images, eight times as large
+    assert images.load_png(tmp_path / "out" / "projections.png").shape[0] == 36 + 24 + 3 * (64 + 4) + 4
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--images=nowhere/x"], "--images=nowhere/x: There is no such folder"),
+    (["--num=0"], "--num=0: give 1 or more"),
+    (["--restarts=0"], "a number from 1"),
+    (["--space=w"], "this run's generator are z"),
+    (["--workdir=nowhere"], "nowhere is not a run"),
+])
+def test_refusals(trained, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        invert.main([f"--workdir={trained}", "--images=digits", "--num=2", "--output=out", *arguments])
+    assert not (tmp_path / "out").exists()
