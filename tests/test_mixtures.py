@@ -25,6 +25,7 @@ def run(root, monkeypatch):
         sys.modules.pop(name)
 
 
+@pytest.mark.slow
 def test_seeds_together_and_alone(run):
     source, batches = run.mixture("grid")
     experiments = [Experiment(run.configuration("hinge", "instance_noise", seed, STEPS), source.info, jax.devices()[:1])

@@ -10,6 +10,7 @@ from jaxgan import config as config_lib
 from jaxgan import keys
 from jaxgan.errors import InputError
 from jaxgan.layers.convolution import conv, conv_transpose
+from jaxgan.layers.resample import fir_downsample, fir_upsample
 from jaxgan.models import r3gan
 from jaxgan.schedules import resolve
 from jaxgan.training import optimizers
@@ -32,7 +33,7 @@ def test_resampling_is_convolution_with_the_papers_filter():
     line = np.convolve([1, 2, 1], [1, 1])
     kernel = np.float32(np.outer(line, line)[:, :, None, None] / 64 * np.eye(3))
     ours, convolved = jax.jit(lambda x: (
-        (r3gan.downsample(x), r3gan.upsample(x)),
+        (fir_downsample(x), fir_upsample(x)),
         (conv(x, kernel, stride=2, padding=1), conv_transpose(x, 4 * kernel, stride=2, padding=1))))(x)
     for one, other in zip(ours, convolved):
         np.testing.assert_allclose(one, other, atol=1e-6)

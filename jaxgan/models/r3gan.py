@@ -24,7 +24,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
-from jax import lax
 from jax.nn.initializers import Initializer
 from jax.typing import DTypeLike
 
@@ -32,6 +31,7 @@ from jaxgan.errors import InputError
 from jaxgan.interop import names
 from jaxgan.layers.convolution import Conv
 from jaxgan.layers.embed import Embed
+from jaxgan.layers.resample import fir_downsample, fir_upsample
 from jaxgan.typing import Array, DiscriminatorOutput
 
 SMALLEST = 4  # sides of the first map, where nobody says otherwise
@@ -98,7 +98,7 @@ class Generator(nn.Module):
         weights = nn.Dense(first.width, use_bias=False, dtype=first.dtype, kernel_init=_normal(), name="dense")(z)
         x = _blocks(self, weights[:, None, None] * basis.astype(first.dtype), first, stages)
         for stage in others:
-            x = upsample(_widened(x.astype(stage.dtype), stage, stage.width))
+            x = fir_upsample(_widened(x.astype(stage.dtype), stage, stage.width))
             x = _blocks(self, x, stage, stages)
         x = Conv(self.image_shape[2], 1, use_bias=False, kernel_init=_normal(), dtype=self.dtype, name="output")(x)
         return _wide(x)
@@ -130,7 +130,7 @@ class Discriminator(nn.Module):
         for stage, following in zip(stages, [*stages[1:], None]):
             x = _blocks(self, x.astype(stage.dtype), stage, stages)
             if following:
-                x = _widened(downsample(x), stage, following.width)
+                x = _widened(fir_downsample(x), stage, following.width)
         basis = self.param("basis", nn.initializers.normal(math.prod(last.size) ** -0.5), (*last.size, last.width))
         features = jnp.sum(_wide(x) * basis, axis=(1, 2))
         embed_dim = (self.embed_dim or last.width) if self.num_classes else 1
@@ -140,29 +140,6 @@ class Discriminator(nn.Module):
             init = nn.initializers.normal((embed_dim * self.num_classes) ** -0.5)
             answer *= Embed(self.num_classes, embed_dim, init, dtype=features.dtype, name="embed")(label)
         return DiscriminatorOutput(logit=jnp.sum(answer, axis=-1), features=features)
-
-
-def upsample(x: Array) -> Array:
-    """[B, H, W, C] -> [B, 2 H, 2 W, C]: zeros between the pixels, then [1, 3, 3, 1] / 4 along each side."""
-    for axis in (1, 2):
-        before, after = (0.75 * x + 0.25 * _shifted(x, axis, by) for by in (1, -1))
-        shape = [2 * side if number == axis else side for number, side in enumerate(x.shape)]
-        x = jnp.stack([before, after], axis=axis + 1).reshape(shape)
-    return x
-
-
-def downsample(x: Array) -> Array:
-    """[B, H, W, C] -> [B, H / 2, W / 2, C], sides even: [1, 3, 3, 1] / 8 along each, zeros outside."""
-    for axis in (1, 2):
-        pairs = x.reshape(*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1:])
-        even, odd = (lax.index_in_dim(pairs, number, axis + 1, keepdims=False) for number in (0, 1))
-        x = 0.375 * (even + odd) + 0.125 * (_shifted(odd, axis, 1) + _shifted(even, axis, -1))
-    return x
-
-
-def _shifted(x: Array, axis: int, by: int) -> Array:
-    """x moved `by` pixels along an axis, zeros coming in."""
-    return lax.pad(x, jnp.zeros((), x.dtype), [(by, -by, 0) if number == axis else (0, 0, 0) for number in range(4)])
 
 
 def _stages(network: Generator | Discriminator) -> list[Stage]:
@@ -225,7 +202,7 @@ def _wide(x: Array) -> Array:
 FIRST, LAST = "Model.ExtractionLayer.Layer.weight", "Model.AggregationLayer.Layer.weight"
 EMBEDDING = "Model.EmbeddingLayer.weight"
 LAYER = "Model.MainLayers.{}.Layers.{}"
-IGNORED = r".*\.Resampler\.Kernel"  # the fixed kernels of `upsample` and `downsample`
+IGNORED = r".*\.Resampler\.Kernel"  # the fixed kernels of `fir_upsample` and `fir_downsample`
 
 
 def published_names(network: Generator | Discriminator) -> dict[str, str]:
