@@ -33,7 +33,7 @@ RECIPES = ("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "sagan", "big
            "contragan", "reacgan", "infogan", "ssgan", "cr_gan", "lecam")
 NUM_FAKES = 1797  # as many as there are digits
 NUM_SHOWN = 20    # samples of each recipe in the picture
-FAILED_COVERAGE = 0.5  # of the real digits
+LEAST_PRECISION, LEAST_RECALL = 0.5, 0.1  # below which a recipe has failed
 
 
 def command(*arguments: str, cache: Path) -> None:
@@ -84,21 +84,22 @@ def processor() -> str:
         return platform.processor()
 
 
-def failure(result: dict) -> str:
-    """What is wrong with a result, in words; "" if nothing is."""
-    scores = {name: score["value"] for name, score in result["scores"].items()}
+def failure(scores: dict) -> str:
+    """What is wrong, in words; "" if nothing is. scores: name -> value."""
     found = []
     if scores["classes"] < 10:
         found.append(f"{10 - scores['classes']:.0f} of the classes missing")
-    if scores["coverage"] < FAILED_COVERAGE:
-        found.append(f"coverage below {FAILED_COVERAGE:g}")
+    if scores["precision"] < LEAST_PRECISION:
+        found.append("most samples unlike digits")
+    if scores["recall"] < LEAST_RECALL:
+        found.append("little variety")
     return ", ".join(found)
 
 
 def report(results: list[dict]) -> str:
     """The table of the README."""
-    columns = ("recipe", "labels", "D:G", "FD (classifier)", "classes", "KL of classes", "precision", "coverage",
-               "seconds", "failed")
+    columns = ("recipe", "labels", "D:G", "FD (classifier)", "classes", "KL of classes", "precision", "recall",
+               "coverage", "seconds", "failed")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for result in sorted(results, key=lambda result: result["scores"]["fd"]["value"]):
         scores = {name: score["value"] for name, score in result["scores"].items()}
@@ -106,7 +107,8 @@ def report(results: list[dict]) -> str:
         row = (f"[{result['recipe']}](../../configs/{result['recipe']}.py)", "yes" if result["labels"] else "no",
                f"{result['config']['num_critic']}:1", f"{fd['value']:.1f} ({fd['low']:.1f}–{fd['high']:.1f})",
                f"{scores['classes']:.0f}", f"{scores['class_kl']:.3f}", f"{scores['precision']:.2f}",
-               f"{scores['coverage']:.2f}", f"{result['seconds']:.0f}", failure(result) or "–")
+               f"{scores['recall']:.2f}", f"{scores['coverage']:.2f}", f"{result['seconds']:.0f}",
+               failure(scores) or "–")
         lines.append(f"| {' | '.join(row)} |")
     first = results[0]
     return "\n".join([*lines, "", f"On {first['cpu']}, {first['cores']} cores. Seconds: from the shell to the prompt, "
