@@ -31,6 +31,7 @@ def get_config(arg: str = "cifar10"):
     config.average = {"ema": {"name": "exponential", "half_life_kimg": 2218.0, "rampup": 0.5}}
     if small:
         config.num_critic, config.regularizers.cr.flip = 2, False
+        config.generator, config.discriminator = {"name": "resnet"}, {"name": "resnet"}  # BigGAN is slower
         for player in ("generator", "discriminator"):
             config.optimizers[player].learning_rate = 1e-3
         config = tiny(config, width=8)

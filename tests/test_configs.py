@@ -18,7 +18,7 @@ from jaxgan.training.update import make_steps
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 RECIPES = [path for path in CONFIGS if path.stem != "ring"]  # those with a tiny variant
-QUICK = ("acgan", "dcgan", "infogan", "ring", "wgan")  # that compile in seconds; all of them train in experiments/zoo
+QUICK = ("acgan", "dcgan", "infogan", "ring", "wgan")  # that compile in seconds; experiments/zoo trains them all
 SMALL = ("batch_size=8", "steps_per_call=2")
 
 
@@ -70,11 +70,6 @@ def small(path):
     pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.slow) for path in CONFIGS])
 def test_every_config_trains_two_steps(path):
     trains(small(path))
-
-
-@pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem not in QUICK], ids=lambda path: path.stem)
-def test_every_other_config_fits(path):
-    fits(small(path))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

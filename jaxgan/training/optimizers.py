@@ -25,8 +25,8 @@ def adamw(learning_rate: float | Schedule = 2e-4, b1: float | Schedule = 0.5, b2
 
 
 def rmsprop(learning_rate: float | Schedule = 5e-5, decay: float = 0.99, eps: float = 1e-8):
-    """RMSProp as the WGAN paper trains with (5e-5; the decay is the usual 0.99)."""
-    return optax.rmsprop(learning_rate, decay=decay, eps=eps)
+    """RMSProp as the WGAN paper trains with (5e-5; the decay is the usual 0.99), eps outside the root as in PyTorch."""
+    return optax.rmsprop(learning_rate, decay=decay, eps=eps, eps_in_sqrt=False)
 
 
 def sgd(learning_rate: float | Schedule = 1e-2, momentum: float = 0.0):

@@ -94,3 +94,11 @@ def test_refusals_of_freeze(names, message):
     with pytest.raises(InputError, match=f"config.optimizers.discriminator.freeze:? {message}"):
         optimizers.build({"name": "sgd", "freeze": names}, "optimizers.discriminator").init(
             {"block1": {"kernel": jnp.ones(1)}})
+
+
+def test_rmsprop_takes_full_steps_on_small_gradients():
+    """eps stands outside the root, as in PyTorch: a gradient of 1e-5 moves by rate / sqrt(1 - decay)."""
+    params = jnp.ones(1)
+    optimizer = optimizers.build({"name": "rmsprop", "learning_rate": 0.1}, "optimizers.generator")
+    update, _ = optimizer.update(1e-5 * params, optimizer.init(params), params)
+    np.testing.assert_allclose(update, -1.0, rtol=0.02)
