@@ -62,7 +62,7 @@ def colour(tmp_path_factory):
 
 
 def small(path):
-    """The config that a CPU can train in about a minute."""
+    """The config that a CPU can train in a minute or two."""
     return config_lib.load(str(path) if path.stem == "ring" else f"{path}:tiny", SMALL)
 
 
