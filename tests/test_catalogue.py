@@ -1,5 +1,7 @@
 """Looking parts up by the name a config gives them."""
 
+import sys
+
 import pytest
 
 from jaxgan import catalogue
@@ -69,10 +71,12 @@ def test_a_whole_number_will_do_for_a_number():
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """A module of the user's own, on the path."""
+    """A module of the user's own, on the path and forgotten afterwards: another test may have one of this name."""
     (tmp_path / "my_parts.py").write_text("def softmargin(scale=1.0):\n    return ('softmargin', scale)\n")
     (tmp_path / "my_broken.py").write_text("import a_package_nobody_has\n")
     monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("my_parts", None)
 
 
 @pytest.mark.usefixtures("outside")
