@@ -106,13 +106,13 @@ class ArraySample:
         return self.outputs[name]
 
 
-def moments(features: np.ndarray, rows: int = 4096) -> Moments:
+def moments(features: np.ndarray, rows: int = 8192) -> Moments:
     """Mean and covariance of features [N, D], read `rows` at a time and summed in float64 about the first block's mean,
     which keeps the digits that a large common offset would cost."""
     offset = np.asarray(features[:rows], np.float64).mean(0)
     total, square = np.zeros_like(offset), np.zeros((len(offset), len(offset)))
     for start in range(0, len(features), rows):
-        block = np.asarray(features[start:start + rows], np.float64) - offset
+        block = np.subtract(features[start:start + rows], offset, dtype=np.float64)
         total += block.sum(0)
         square += block.T @ block
     num = len(features)

@@ -114,7 +114,12 @@ def _of_rows(features: np.ndarray) -> Gaussian:
 
 
 def _of_moments(found: Moments) -> Gaussian:
-    """By Cholesky with pivots, which stops at the rank: what is left below it is rounding."""
+    """By Cholesky; where the covariance is singular, by the slower one with pivots, which stops at the rank: what is
+    left below it is rounding."""
+    try:
+        return Gaussian(found.mean, np.linalg.cholesky(found.covariance).T)
+    except np.linalg.LinAlgError:
+        pass
     upper, pivots, rank, _ = lapack.dpstrf(found.covariance)
     factor = np.empty((rank, len(found.mean)))
     factor[:, pivots - 1] = np.triu(upper[:rank])
