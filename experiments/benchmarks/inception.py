@@ -1,11 +1,12 @@
-"""Inception features and the Fréchet distance, jaxgan against torch-fidelity, in one interleaved run.
+"""Inception features and the Fréchet distance, jaxgan against torch-fidelity and pytorch-fid, in one interleaved run.
 
-    pip install -e '.[torch]' torch-fidelity
+    pip install -e '.[torch]' torch-fidelity pytorch-fid
     python experiments/benchmarks/inception.py [--rounds=N] [--batch=N] [--output=DIR]
 
-Both sides run FID's network, with random weights, on the same uint8 images of 32×32, resizing included; a step is one
-batch. The distance is that between two sets of 50,000 features of 2,048 numbers, means and covariances included; a
-step is one such. Each contestant is a process that stays alive, and they take turns (`interleave`).
+`features`: FID's network, with random weights, on the same uint8 images of 32×32, resizing included; a step is one
+batch. `distance`: that between two sets of 50,000 features of 2,048 numbers, means and covariances included, and
+`value`: what is left of it once those are there; a step is one such. Each contestant is a process that stays alive,
+and they take turns (`interleave`).
 """
 
 import argparse
@@ -24,8 +25,12 @@ from jaxgan import command
 from jaxgan.errors import InputError
 
 HERE = Path(__file__).resolve().parent
-THEIRS = "torch-fidelity"
-TASKS = {"features": "images", "distance": "distances"}  # task -> what a rate counts
+BEGIN, END = "<!-- written by inception.py: begin -->", "<!-- written by inception.py: end -->"
+TASKS = {  # task -> who does it, by what function below
+    "features": {"jaxgan": "our_features", "torch-fidelity": "their_features"},
+    "distance": {"jaxgan": "our_distance", "torch-fidelity": "their_distance", "pytorch-fid": "older_distance"},
+    "value": {"jaxgan": "our_value", "torch-fidelity": "their_value", "pytorch-fid": "older_value"},
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -37,17 +42,18 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--num", type=int, default=50_000, help="features a side of the distance (default: 50,000)")
     parser.add_argument("--output", type=Path, default=HERE / "results", help="folder for inception.json")
     options = parser.parse_args(arguments)
-    if importlib.util.find_spec("torch_fidelity") is None:
-        raise InputError("This comparison needs PyTorch: pip install -e '.[torch]' torch-fidelity.")
+    if not all(map(importlib.util.find_spec, ("torch_fidelity", "pytorch_fid"))):
+        raise InputError("This comparison needs: pip install -e '.[torch]' torch-fidelity pytorch-fid.")
     machine, results = interleave.machine(), {}
     for task in options.tasks:
         size, steps = (options.batch, options.steps) if task == "features" else (options.num, 1)
-        contestants = {name: interleave.Contestant(f"inception:{side}_{task}", {"size": size})
-                       for name, side in (("jaxgan", "our"), (THEIRS, "their"))}
+        contestants = {name: interleave.Contestant(f"inception:{function}", {"size": size})
+                       for name, function in TASKS[task].items()}
         facts, turns = interleave.compete(contestants, rounds=options.rounds, steps=steps, report=progress)
         units = steps * size if task == "features" else steps
         results[task] = {"size": size, "steps": steps, "facts": facts, "rates": interleave.summary(turns, units),
-                         "ratio": interleave.ratio(turns["jaxgan"], turns[THEIRS]),
+                         "ratios": {name: interleave.ratio(turns["jaxgan"], turns[name])
+                                    for name in turns if name != "jaxgan"},
                          "turns": {name: [turn._asdict() for turn in done] for name, done in turns.items()}}
     save({"date": datetime.date.today().isoformat(), "rounds": options.rounds, "machine": machine, "tasks": results},
          options.output)
@@ -114,21 +120,63 @@ def our_distance(size: int) -> tuple[Callable[[int], float], dict[str, Any]]:
     from jaxgan.metrics.frechet import frechet_distance
 
     sides = feature_sets(size)
-    return lambda steps: [frechet_distance(*sides) for _ in range(steps)][-1], {"versions": {"numpy": np.__version__}}
+    return repeated(lambda: frechet_distance(*sides)), {"versions": {"numpy": np.__version__}}
+
+
+def our_value(size: int) -> tuple[Callable[[int], float], dict[str, Any]]:
+    from jaxgan.metrics.base import moments
+    from jaxgan.metrics.frechet import distance, fit_moments
+
+    sides = [moments(side) for side in feature_sets(size)]
+    return repeated(lambda: distance(*map(fit_moments, sides))), {"versions": {"numpy": np.__version__}}
 
 
 def their_distance(size: int) -> tuple[Callable[[int], float], dict[str, Any]]:
     import torch
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_fid import fid_features_to_statistics
 
     sides = [torch.from_numpy(side) for side in feature_sets(size)]
+    return repeated(lambda: their_fid(*map(fid_features_to_statistics, sides))), {
+        "versions": {"torch-fidelity": version("torch-fidelity")}}
 
-    def run(steps: int) -> float:
-        for _ in range(steps):
-            result = fid_statistics_to_metric(*map(fid_features_to_statistics, sides), verbose=False)
-        return float(next(iter(result.values())))
 
-    return run, {"versions": {"scipy": version("scipy")}}
+def their_value(size: int) -> tuple[Callable[[int], float], dict[str, Any]]:
+    import torch
+    from torch_fidelity.metric_fid import fid_features_to_statistics
+
+    sides = [fid_features_to_statistics(torch.from_numpy(side)) for side in feature_sets(size)]
+    return repeated(lambda: their_fid(*sides)), {"versions": {"torch-fidelity": version("torch-fidelity")}}
+
+
+def their_fid(*statistics: Any) -> float:
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+    return float(next(iter(fid_statistics_to_metric(*statistics, verbose=False).values())))
+
+
+def older_distance(size: int) -> tuple[Callable[[int], float], dict[str, Any]]:
+    sides = feature_sets(size)
+    return repeated(lambda: older_fid(*map(older_statistics, sides))), {"versions": {"scipy": version("scipy")}}
+
+
+def older_value(size: int) -> tuple[Callable[[int], float], dict[str, Any]]:
+    sides = [older_statistics(side) for side in feature_sets(size)]
+    return repeated(lambda: older_fid(*sides)), {"versions": {"scipy": version("scipy")}}
+
+
+def older_statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As pytorch-fid takes them, in the middle of a function that reads files."""
+    return features.mean(axis=0), np.cov(features, rowvar=False)
+
+
+def older_fid(real: tuple[np.ndarray, np.ndarray], fake: tuple[np.ndarray, np.ndarray]) -> float:
+    from pytorch_fid.fid_score import calculate_frechet_distance
+
+    return float(calculate_frechet_distance(*real, *fake))
+
+
+def repeated(once: Callable[[], float]) -> Callable[[int], float]:
+    return lambda steps: [once() for _ in range(steps)][-1]
 
 
 def version(package: str) -> str:
@@ -138,14 +186,37 @@ def version(package: str) -> str:
 
 
 def save(result: dict[str, Any], folder: Path) -> None:
+    """Writes the numbers, beside those of tasks measured before, and prints the table; into README.md as well where
+    the folder is this script's own."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "inception.json").write_text(json.dumps(result, indent=1) + "\n")
+    target = folder / "inception.json"
+    if target.exists():
+        result["tasks"] = json.loads(target.read_text())["tasks"] | result["tasks"]
+    target.write_text(json.dumps(result, indent=1) + "\n")
+    text = table(result)
+    print(text)
+    if folder == HERE / "results":
+        readme = HERE / "README.md"
+        before, _, rest = readme.read_text().partition(BEGIN)
+        readme.write_text(f"{before}{BEGIN}\n{text}{END}{rest.partition(END)[2]}")
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = ["| | | median | cores busy | jaxgan is as fast, times |", "|---|---|---|---|---|"]
+    versions: dict[str, str] = {}
     for task, found in result["tasks"].items():
-        rates = ", ".join(f"{name} {rate['median']:.3g} (cores busy {rate['cores']:.2f})"
-                          for name, rate in found["rates"].items())
-        ratio = found["ratio"]
-        print(f"{task}, {TASKS[task]} a second: {rates}; jaxgan is {ratio['median']:.2f}× as fast "
-              f"({ratio['lowest']:.2f} – {ratio['highest']:.2f} over {result['rounds']} rounds).")
+        for name, rate in found["rates"].items():
+            each = f"{rate['median']:.1f} images/s" if task == "features" else f"{1 / rate['median']:.1f} s"
+            ratio = found["ratios"].get(name)
+            compared = f"**{ratio['median']:.2f}** ({ratio['lowest']:.2f} – {ratio['highest']:.2f})" if ratio else ""
+            lines.append(f"| {task} | {name} | {each} | {rate['cores']:.2f} | {compared} |")
+            versions |= found["facts"][name]["versions"]
+    machine = result["machine"]
+    lines += ["", f"Medians of {result['rounds']} rounds; the ratio is the median over rounds of that within a round, "
+              f"with its extremes. {machine['cpu']}, {machine['cores']} cores; "
+              f"{', '.join(f'{name} {version}' for name, version in versions.items())}; {result['date']}.", ""]
+    return "\n".join(lines)
 
 
 def progress(text: str) -> None:

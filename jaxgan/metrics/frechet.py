@@ -72,11 +72,11 @@ def fit(sample: Sample, side: str) -> Gaussian:
         found = sample.moments
     if not np.isfinite(found.mean).all():
         check_finite(sample.pool, side)
-    return _of_moments(found) if found.num > len(found.mean) else _of_rows(sample.pool)
+    return fit_moments(found) if found.num > len(found.mean) else _of_rows(sample.pool)
 
 
 def fit_features(features: np.ndarray) -> Gaussian:
-    return _of_moments(moments(features)) if len(features) > features.shape[1] else _of_rows(features)
+    return fit_moments(moments(features)) if len(features) > features.shape[1] else _of_rows(features)
 
 
 def distance(one: Gaussian, two: Gaussian) -> float:
@@ -113,7 +113,7 @@ def _of_rows(features: np.ndarray) -> Gaussian:
     return Gaussian(mean, (features - mean) / np.sqrt(len(features) - 1))
 
 
-def _of_moments(found: Moments) -> Gaussian:
+def fit_moments(found: Moments) -> Gaussian:
     """By Cholesky; where the covariance is singular, by the slower one with pivots, which stops at the rank: what is
     left below it is rounding."""
     try:
