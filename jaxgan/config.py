@@ -20,7 +20,7 @@ from jaxgan.errors import InputError
 
 PARTS = ("data", "latent", "generator", "discriminator", "loss")  # one part each: a name, or {name, arguments}
 GROUPS = ("regularizers", "conditioning", "augmentation", "optimizers", "average")  # parts under names of choice
-PARALLEL = ("jit", "pmap")
+PARALLEL = ("jit", "fsdp", "pmap")
 TINY_SIZE, TINY_KIMG = 16, 64.0  # height and width, and budget, of the recipes' tiny variants
 
 
@@ -48,7 +48,8 @@ def default() -> ConfigDict:
         },
         "init_from": "",           # another run's folder: start from its weights, as far as they fit
         "init_checkpoint": "latest",  # which of its checkpoints: latest, best or a step
-        "parallel": "jit",         # "jit": one program over a mesh; "pmap": per-device BatchNorm statistics
+        "parallel": "jit",         # "jit": one program over a mesh; "fsdp": that, the state in shares; "pmap"
+        "accumulate": 1,           # parts a batch passes in, one after another, their gradients averaged: less memory
         "steps_per_call": 10,      # steps fused into one compiled call; cadences are best multiples of it
         "log_every": 100,
         "sample_every": 500,
@@ -232,7 +233,7 @@ def _check_group(value: Any, key: str) -> None:
 
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
-    for key in ("batch_size", "num_critic", "steps_per_call"):
+    for key in ("batch_size", "num_critic", "accumulate", "steps_per_call"):
         if config[key] < 1:
             raise InputError(f"config.{key} must be at least 1; got {config[key]}.")
     for key in ("seed", "log_every", "sample_every", "checkpoint_every", "evaluate_every",

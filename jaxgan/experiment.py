@@ -41,7 +41,7 @@ class Experiment:
 
     def __init__(self, config: Mapping[str, Any], info: Info, devices=None):
         self.config, self.info = config, info
-        self.parallel = parallel.build(config["parallel"], config["batch_size"], devices)
+        self.parallel = parallel.build(config["parallel"], config["batch_size"], config["accumulate"], devices)
         self.parts = build_parts(config, info)
         self.method = build_method(config, self.parts, self.parallel.axis)
         self.metrics = build_metrics(config, info)
@@ -76,11 +76,10 @@ class Experiment:
         return self.parallel.initialize(self._initial_state)
 
     def abstract_state(self) -> TrainState:
-        """Shapes and dtypes of a state as one device holds it, placed on the mesh: what a checkpoint is read into."""
-        replicated = jax.sharding.NamedSharding(self.parallel.mesh, jax.sharding.PartitionSpec())
-        def leaf(aval):
-            return jax.ShapeDtypeStruct(aval.shape, aval.dtype, sharding=replicated)
-        return jax.tree.map(leaf, jax.eval_shape(self._initial_state))
+        """Shapes, dtypes and places on the mesh of a gathered state: what a checkpoint is read into."""
+        shapes = jax.eval_shape(self._initial_state)
+        return jax.tree.map(lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), shapes,
+                            self.parallel.shardings(shapes))
 
     def weights(self, state: TrainState, raw: bool = False) -> PyTree:
         """The generator's weights to sample with: the average; those of the last step if `raw`, or if none is kept."""
@@ -220,7 +219,9 @@ def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -
         stateful={key: term.part for key, term in parts.terms.items()} | dict(parts.augmentations),
         constraints={player: [term.part.constrain for term in parts.terms.values()
                               if term.part.player == player and term.part.constrain] for player in PLAYERS},
+        prior=parts.prior,
         batch_size=config["batch_size"],
+        accumulate=config["accumulate"],
         axis=axis,
     )
 

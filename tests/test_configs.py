@@ -148,9 +148,13 @@ def test_refusals_when_the_parts_are_built(overrides, message):
         Experiment(config, data.open("digits").info, jax.devices()[:1])
 
 
-def test_a_batch_that_devices_cannot_share_is_refused():
-    config = config_lib.load(f"{ROOT}/configs/dcgan.py", ["batch_size=12"])
-    with pytest.raises(InputError, match="8 devices cannot share evenly: make it a multiple of 8"):
+@pytest.mark.parametrize(("overrides", "message"), [
+    (["batch_size=12"], "8 devices cannot share evenly: make it a multiple of 8"),
+    (["batch_size=16", "accumulate=3"], r"evenly in 3 parts each \(config.accumulate\): make it a multiple of 24"),
+])
+def test_a_batch_that_devices_cannot_share_is_refused(overrides, message):
+    config = config_lib.load(f"{ROOT}/configs/dcgan.py", overrides)
+    with pytest.raises(InputError, match=message):
         Experiment(config, data.open("digits").info, jax.devices()[:8])
 
 

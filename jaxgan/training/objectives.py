@@ -49,10 +49,12 @@ class Outcome(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One real batch. image: float32 [B, H, W, C] in [-1, 1]. label: int32 [B], float32 [B, L], or None."""
+    """One real batch, and latents for as many fakes. image: float32 [B, H, W, C] in [-1, 1]. label: int32 [B], float32
+    [B, L], or None. z: float32 [B, dim]."""
 
     image: Array
     label: Array | None
+    z: Array
 
 
 def build_phases(parts: Parts, axis: Axis, num_critic: int, images_per_step: int) -> tuple[Phase, ...]:
@@ -90,9 +92,7 @@ class Scene:
     def __init__(self, stage: Stage, player: str, params: PyTree, state: TrainState, batch: Batch, key: Array):
         parts, axis, self.images_per_step = stage
         self.parts, self.state, self.batch, self.player, self.params = parts, state, batch, player, params
-        self.key = axis.local(key)
-        # Drawn for the global batch and then split, so that z does not depend on the number of devices.
-        self.z = axis.split(parts.prior.sample(stream(key, "z"), (batch.image.shape[0] * axis.size,)))
+        self.key, self.z = axis.local(key), batch.z
         self.latent_cost = jnp.float32(0)
         for name, term in parts.terms.items():
             if term.part.latent:

@@ -1,9 +1,11 @@
-"""One update over many devices: `jit` over a mesh (the path), or `pmap` (a thin mode of the same update).
+"""One update over many devices: `jit` over a mesh (the path), `fsdp`, which is that with the state in shares, or `pmap`
+(a thin mode of the same update).
 
-Both give a step the same keys and the same data. Under `jit` BatchNorm sees the global batch; under `pmap` each
-device its own part.
+All give a step the same keys and the same data. Under `jit` and `fsdp` BatchNorm sees the global batch; under `pmap`
+each device its own part.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from jaxgan.errors import InputError
 from jaxgan.typing import Array, PyTree
 
 AXIS = "data"
+WHOLE = 4096  # entries up to which an array is not worth sharing out
 
 
 class Axis(NamedTuple):
@@ -28,10 +31,12 @@ class Axis(NamedTuple):
 
 
 class Parallel(NamedTuple):
-    """One way of running: place a state, feed data, compile the steps, get the state back as one device holds it."""
+    """One way of running: place a state, feed data, compile the steps, get the state back as one device holds it, or
+    where devices hold shares of it, as arrays of the whole."""
 
     axis: Axis
     mesh: Mesh
+    shardings: Callable[[PyTree], PyTree]    # shapes of a gathered state -> where its arrays are
     initialize: Callable[[Callable[[], PyTree]], PyTree]
     place: Callable[[PyTree], PyTree]        # a state on the host -> on the devices
     gather: Callable[[PyTree], PyTree]       # the reverse; no copy where none is needed
@@ -46,35 +51,66 @@ def make_mesh(devices=None) -> Mesh:
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def build(mode: str, batch_size: int, devices=None) -> Parallel:
-    """`mode` is "jit" or "pmap". Raises InputError where the batch does not divide among the devices."""
+def build(mode: str, batch_size: int, accumulate: int = 1, devices=None) -> Parallel:
+    """`mode` is "jit", "fsdp" or "pmap". Raises InputError where the batch does not divide among the devices."""
     mesh = make_mesh(devices)
-    if batch_size % mesh.size:
-        raise InputError(f"config.batch_size is {batch_size}, which {mesh.size} devices cannot share evenly: "
-                         f"make it a multiple of {mesh.size}.")
-    return {"jit": _jit, "pmap": _pmap}[mode](mesh)
+    if batch_size % (mesh.size * accumulate):
+        parts = f" in {accumulate} parts each (config.accumulate)" if accumulate > 1 else ""
+        raise InputError(f"config.batch_size is {batch_size}, which {mesh.size} devices cannot share evenly{parts}: "
+                         f"make it a multiple of {mesh.size * accumulate}.")
+    return {"jit": _jit, "fsdp": _fsdp, "pmap": _pmap}[mode](mesh)
+
+
+def whole(shape: tuple[int, ...], size: int) -> PartitionSpec:
+    """Every device holds all of it."""
+    return PartitionSpec()
+
+
+def in_shares(shape: tuple[int, ...], size: int) -> PartitionSpec:
+    """Each of `size` devices holds an equal share, cut along the longest side that can be; small arrays stay whole."""
+    sides = [side for side in shape if side % size == 0]
+    if math.prod(shape) <= WHOLE or not sides:
+        return PartitionSpec()
+    place = shape.index(max(sides))
+    return PartitionSpec(*[None] * place, AXIS)
 
 
 def _jit(mesh: Mesh) -> Parallel:
+    return _over_mesh(mesh, whole)
+
+
+def _fsdp(mesh: Mesh) -> Parallel:
+    """Fully sharded data parallelism: params, optimizer states and averages are held in shares, and gathered layer by
+    layer where a step reads them. For networks whose state is too large for one device."""
+    return _over_mesh(mesh, in_shares)
+
+
+def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec]) -> Parallel:
+    """rule: (shape of an array of the state, number of devices) -> how it is cut."""
     replicated = NamedSharding(mesh, PartitionSpec())
     by_batch = NamedSharding(mesh, PartitionSpec(None, None, AXIS))
     split = NamedSharding(mesh, PartitionSpec(AXIS))
 
-    def place(tree):
-        return jax.device_put(tree, replicated)
+    def shardings(tree):
+        return jax.tree.map(lambda leaf: NamedSharding(mesh, rule(leaf.shape, mesh.size)), tree)
 
     def compile_steps(steps):
-        return compilation.jit(steps, static_argnames="due", donate_argnums=0, out_shardings=replicated)
+        def constrained(state, feed, data, due):
+            state, metrics = steps(state, feed, data, due)
+            return jax.lax.with_sharding_constraint(state, shardings(state)), jax.lax.with_sharding_constraint(
+                metrics, replicated)
+        return compilation.jit(constrained, static_argnames="due", donate_argnums=0)
 
     return Parallel(
         axis=Axis(size=1, split=lambda tree: jax.lax.with_sharding_constraint(tree, split), local=lambda key: key,
                   mean=lambda tree: tree),
         mesh=mesh,
+        shardings=shardings,
         # Born on the devices inside one program: nothing aliases, so everything can be donated.
-        initialize=lambda init: compilation.jit_once(init, out_shardings=replicated)(),
-        place=place,
+        initialize=lambda init: compilation.jit_once(init, out_shardings=shardings(jax.eval_shape(init)))(),
+        place=lambda state: jax.device_put(state, shardings(state)),
         gather=lambda state: state,
-        place_data=place,
+        place_data=lambda tree: jax.device_put(tree, replicated),
         feed=lambda tree: jax.device_put(tree, by_batch),
         compile=compile_steps,
     )
@@ -123,6 +159,7 @@ def _pmap(mesh: Mesh) -> Parallel:
     return Parallel(
         axis=_mapped_axis(count),
         mesh=mesh,
+        shardings=lambda tree: jax.tree.map(lambda leaf: NamedSharding(mesh, PartitionSpec()), tree),
         initialize=lambda init: place(compilation.jit_once(init)()),
         place=place,
         gather=lambda state: jax.tree.map(lambda leaf: leaf[0], state),

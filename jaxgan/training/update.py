@@ -16,7 +16,7 @@ from jaxgan.training.objectives import Batch
 from jaxgan.training.parallel import Axis
 from jaxgan.training.phases import Phase
 from jaxgan.training.state import Player, TrainState
-from jaxgan.typing import Array, PyTree
+from jaxgan.typing import Array, Prior, PyTree
 
 
 class Method(NamedTuple):
@@ -27,7 +27,9 @@ class Method(NamedTuple):
     averages: Mapping[str, Average]
     stateful: Mapping[str, Regularizer | Augmentation]  # whatever keeps a state in TrainState.parts
     constraints: Mapping[str, Sequence[Callable[[PyTree], PyTree]]]  # player -> what its params must obey
+    prior: Prior
     batch_size: int
+    accumulate: int  # parts of a batch
     axis: Axis
 
     @property
@@ -104,12 +106,14 @@ def turns(method: Method, phase: Phase, state: TrainState, slots: PyTree, data: 
     return state, trees.mean(metrics)
 
 
-def turn(method: Method, phase: Phase, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, dict]:
+def turn(method: Method, phase: Phase, state: TrainState, real: Mapping[str, Array],
+         key: Array) -> tuple[TrainState, dict]:
     """One optimizer step of one player. Only that player's variables are committed."""
+    # Drawn for the global batch and then split, so that z does not depend on the number of devices.
+    z = method.prior.sample(keys.stream(key, "z"), (len(real["image"]) * method.axis.size,))
+    batch = Batch(real["image"], real.get("label"), method.axis.split(z))
     player = state.players[phase.player]
-    gradient = jax.value_and_grad(phase.objective, has_aux=True)
-    (_, outcome), grads = gradient(player.params, state, batch, key)
-    grads, variables, parts, metrics = method.axis.mean((grads, *outcome))
+    grads, variables, parts, metrics = method.axis.mean(gradients(method, phase, state, batch, key))
     updates, opt_state = method.optimizers[phase.player].update(grads, player.opt_state, player.params)
     params = optax.apply_updates(player.params, updates)
     for constrain in method.constraints[phase.player]:
@@ -119,10 +123,40 @@ def turn(method: Method, phase: Phase, state: TrainState, batch: Batch, key: Arr
     return state.replace(players=state.players | {phase.player: player}, parts=state.parts | parts), metrics
 
 
-def read(slots: PyTree, slot: int | Array, data: PyTree) -> Batch:
-    """The real batch of one slot: gathered from resident data, or taken as it was fed. uint8 becomes [-1, 1]."""
+def gradients(method: Method, phase: Phase, state: TrainState, batch: Batch,
+              key: Array) -> tuple[PyTree, PyTree, dict[str, PyTree], dict[str, Array]]:
+    """The gradients of a phase, and what its objective leaves behind: variables, states of parts, metrics.
+
+    A batch in several parts passes part by part. Each sees the variables and states that the one before it left;
+    gradients and metrics are means. Part i holds every `accumulate`-th example from the i-th on, whatever the number
+    of devices.
+    """
+    gradient, count = jax.grad(phase.objective, has_aux=True), method.accumulate
+    params = state.players[phase.player].params
+    if count == 1:
+        grads, outcome = gradient(params, state, batch, key)
+        return grads, *outcome
+
+    def part(carry, inputs):
+        state, total = carry
+        index, batch = inputs
+        grads, (variables, parts, metrics) = gradient(params, state, batch, jax.random.fold_in(key, index))
+        player = state.players[phase.player].replace(variables=variables)
+        state = state.replace(players=state.players | {phase.player: player}, parts=state.parts | parts)
+        return (state, jax.tree.map(jnp.add, total, grads)), metrics
+
+    def strided(leaf):
+        return leaf.reshape(-1, count, *leaf.shape[1:]).swapaxes(0, 1)
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    (state, total), metrics = jax.lax.scan(part, (state, zeros), (jnp.arange(count), jax.tree.map(strided, batch)))
+    grads = jax.tree.map(lambda leaf: leaf / count, total)
+    return grads, state.players[phase.player].variables, dict(state.parts), trees.mean(metrics)
+
+
+def read(slots: PyTree, slot: int | Array, data: PyTree) -> dict[str, Array]:
+    """The real images and labels of one slot: gathered from resident data, or taken as fed. uint8 becomes [-1, 1]."""
     fed = {name: leaf[slot] for name, leaf in slots.items()}
     if "index" in fed:
         fed = {name: leaf[fed["index"]] for name, leaf in data.items()}
     image = fed["image"]
-    return Batch(from_uint8(image) if image.dtype == jnp.uint8 else image, fed.get("label"))
+    return fed | {"image": from_uint8(image) if image.dtype == jnp.uint8 else image}

@@ -1,5 +1,7 @@
 """One step: who moves, how often, on which data; and the same run in every way of running it."""
 
+from contextlib import closing
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from jaxgan.data.pipeline import Batches
 from jaxgan.experiment import Experiment
 from jaxgan.regularizers import REGULARIZERS
 from jaxgan.terms import Regularizer, stateless
+from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
 from jaxgan.training.phases import next_segment
 from jaxgan.training.update import make_steps
@@ -107,6 +110,49 @@ def test_eight_devices_agree_with_one(tiny):
     one, _ = run(config, 4, fuse=2)
     eight, _ = run(config, 4, fuse=2, devices=8)
     close(players(one), players(eight), 1e-5)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_a_batch_in_parts_gives_the_same_gradients(tiny, devices):
+    """Without BatchNorm and draws of their own, the parts' mean is the whole; a paired loss keeps its pairs."""
+    sgd = ("optimizers.generator={'name': 'sgd', 'learning_rate': 0.05}", "loss=relativistic_paired", "num_critic=2",
+           "optimizers.discriminator={'name': 'sgd', 'learning_rate': 0.05}",
+           "regularizers.r1={'name': 'r1', 'gamma': 1.0}")
+    one, first = run(tiny(*sgd), 4)
+    parts, second = run(tiny(*sgd, "accumulate=4"), 4, devices=devices)
+    close(players(one), players(parts), 1e-5)
+    assert first[0][1].keys() == second[0][1].keys()
+    np.testing.assert_allclose(means(first, "d/r1"), means(second, "d/r1"), rtol=1e-5)
+
+
+def test_parts_of_a_batch_hand_their_statistics_on(tiny):
+    """BatchNorm's running mean takes each part in: after one step of two parts it has moved further."""
+    moved = []
+    for accumulate in (1, 2):
+        config = tiny(*DCGAN, f"accumulate={accumulate}")
+        before, after = run(config, 0)[0], run(config, 1)[0]
+        pairs = zip(*(jax.tree.leaves(state.players["generator"].variables) for state in (before, after)))
+        moved.append(sum(float(jnp.sum(jnp.abs(new - old))) for old, new in pairs))
+    assert moved[1] > 1.5 * moved[0] > 0
+
+
+def test_a_state_in_shares_is_the_same_run(tiny, tmp_path):
+    """Fully sharded: the large arrays are cut, results and checkpoints are those of one device."""
+    wide = ("generator.width=96", "discriminator.width=96")
+    config = tiny(*wide, "parallel=fsdp")
+    one, _ = run(tiny(*wide), 4, fuse=2)
+    shared, _ = run(config, 4, fuse=2, devices=8)
+    close(players(one), players(shared), 1e-4)
+    held = {leaf.addressable_shards[0].data.size / leaf.size for leaf in jax.tree.leaves(shared.players)
+            if leaf.size > 4096}
+    assert held == {1 / 8}
+    for saved, devices in ((shared, 1), (one, 8)):
+        experiment = Experiment(config, data.open(config["data"]).info, jax.devices()[:devices])
+        with closing(Checkpoints(tmp_path / str(devices))) as checkpoints:
+            checkpoints.save(saved)
+            restored = checkpoints.restore(4, experiment.abstract_state())
+        close(players(saved), players(restored), 0)
+        assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(restored.players)} == {devices}
 
 
 def test_pmap_is_the_same_update(tiny):
