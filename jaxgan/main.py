@@ -14,6 +14,9 @@ def parse(argv: list[str]):
     parser.add_argument("--config", required=True, metavar="FILE[:DATA]",
                         help="a config file; DATA is digits, mnist, cifar10, folder:PATH, npz:PATH or tfds:NAME")
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="folder of the run (default: outputs/CONFIG-DATA)")
+    parser.add_argument("--multihost", nargs="?", const="auto", metavar="HOST:PORT,I/N",
+                        help="this is one of several processes that train together: on TPU pods, Slurm, Open MPI and "
+                             "Kubernetes without a value, elsewhere the I-th of N, the first of which is HOST")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     overrides, rest = command.split_overrides(argv)
     return parser.parse_args(rest), overrides
@@ -26,15 +29,18 @@ def main(argv: list[str]) -> int:
     workdir = arguments.workdir or Path("outputs") / config_lib.run_name(arguments.config, config)
 
     # Only now: jax takes seconds to import, and a wrong option should be answered at once.
-    from jaxgan import compilation, training_run
+    from jaxgan import compilation, processes, training_run
     from jaxgan.training.signals import Interrupted
+    if arguments.multihost:
+        processes.join(arguments.multihost)
     compilation.enable_cache()
     try:
-        report = training_run.train(config, workdir, quiet=arguments.quiet)
+        report = processes.guarded(lambda: training_run.train(config, workdir, quiet=arguments.quiet))
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return command.INTERRUPTED
-    print(report)
+    if processes.is_first():
+        print(report)
     return command.DONE
 
 

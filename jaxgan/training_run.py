@@ -5,9 +5,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxgan import data, images
+from jaxgan import data, images, processes
 from jaxgan.data.pipeline import Batches
 from jaxgan.evaluation import TrainingJudge
 from jaxgan.experiment import Experiment
@@ -32,10 +33,13 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, d
     folder.check_config(config)
     source = data.open(config["data"])
     experiment = Experiment(config, source.info, devices)
-    batches = Batches(source, config["batch_size"], config["seed"])
+    batches = Batches(source, config["batch_size"], config["seed"], jax.process_index(), jax.process_count())
     # Weights that do not fit are refused before anything is written.
     first = None if folder.checkpoints.exists() else first_state(experiment)
-    folder.prepare(config, source.info)
+    processes.wait("folder checked")
+    if processes.is_first():
+        folder.prepare(config, source.info)
+    processes.wait("folder prepared")
     with ExitStack() as stack:
         checkpoints = stack.enter_context(closing(Checkpoints(folder.checkpoints)))
         steps = checkpoints.steps()
@@ -44,18 +48,25 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, d
         step = int(state.step)
         if step >= experiment.total_steps:
             return f"{folder.path} is finished: {step:,} steps, {config['total_kimg']:g} thousand images."
-        progress = stack.enter_context(Progress(experiment.total_steps, step, experiment.method.images_per_step, quiet))
-        writer = stack.enter_context(MetricsWriter(folder.metrics_file, step if step else None))
+        progress = stack.enter_context(Progress(experiment.total_steps, step, experiment.method.images_per_step,
+                                                quiet or not processes.is_first()))
+        record = silent
+        if processes.is_first():
+            record = stack.enter_context(MetricsWriter(folder.metrics_file, step if step else None)).write
         studio = Studio(experiment, batches, folder)
         progress.note("\n".join([greeting(experiment, source, folder, step), *origin]))
         if not step:
             studio.draw(state)
         store = experiment.stored_averages(folder.averages)
-        hooks = Hooks(sample=studio.draw, evaluate=judged(experiment, source), record=writer.write,
+        hooks = Hooks(sample=studio.draw, evaluate=judged(experiment, source), record=record,
                       keep=lambda state: store.save(int(state.step), state.averages))
         feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
         Trainer(experiment, feed, checkpoints, hooks, progress).run(state)
-    return studio.finish()
+    return studio.finish() if processes.is_first() else ""
+
+
+def silent(step: int, metrics: Mapping[str, Any]) -> None:
+    """What a process records that is not the first."""
 
 
 def judged(experiment: Experiment, source: data.Source) -> Callable[[TrainState], tuple[dict, float | None]]:
@@ -110,7 +121,9 @@ class Studio:
         """Writes the fixed-seed picture of this step."""
         step = int(state.step)
         title = f"step {step:,} · {step * self.experiment.method.images_per_step / 1000:g} thousand images"
-        images.save_png(self.picture(state, title), self.folder.samples / f"step{step:08d}.png")
+        picture = self.picture(state, title)
+        if processes.is_first():
+            images.save_png(picture, self.folder.samples / f"step{step:08d}.png")
 
     def picture(self, state: TrainState, title: str) -> np.ndarray:
         """A grid of seeds 0 to 63; for points a scatter of seeds 0 to 1,999 over real ones."""

@@ -28,7 +28,7 @@ OTHER_COLORS = ("#5b5f97", "#8d6a9f", "#4f7c82", "#a26769", "#6b8f47")
 TITLES = {"loss": "loss", "sign": "mean sign of D's logit", "logit": "mean of D's logit",
           "images_per_second": "images a second", "grad_norm": "gradient norm"}
 FIRST, LAST = ("loss", "sign", "logit"), ("grad_norm", "images_per_second")
-NOT_CURVES = ("step", "kimg")
+NOT_CURVES, SHARES = ("step", "kimg"), "time/"
 
 
 def draw_curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike, title: str = "") -> Path:
@@ -72,7 +72,9 @@ def _series(records: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, Series
     points: dict[str, tuple[list, list]] = {}
     for record in records:
         for key, value in record.items():
-            if key in NOT_CURVES or not (value is None or isinstance(value, (int, float, np.number))):
+            if key in NOT_CURVES or key.startswith(SHARES):
+                continue
+            if not (value is None or isinstance(value, (int, float, np.number))):
                 continue
             x, y = points.setdefault(key, ([], []))
             x.append(record["kimg" if in_kimg else "step"])

@@ -1,7 +1,9 @@
 """The loop around the compiled steps: what happens when, and nothing that runs inside a step."""
 
+import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -9,6 +11,7 @@ import jax
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
 from jaxgan.training.phases import next_segment
+from jaxgan.training.shares import Shares
 from jaxgan.training.signals import Interrupted, StopRequest
 from jaxgan.training.state import TrainState
 from jaxgan.training.update import make_steps
@@ -21,6 +24,7 @@ class Monitor(Protocol):
     """Where progress is shown. `paused()` is a context whose time does not count as training."""
 
     def update(self, step: int, metrics: Mapping[str, float] | None = None) -> None: ...
+    def note(self, text: str) -> None: ...
     def paused(self): ...
     @property
     def images_per_second(self) -> float | None: ...
@@ -79,7 +83,7 @@ class Trainer:
         self.parallel, self.method = experiment.parallel, experiment.method
         self.cadence = Cadence(*(experiment.config[f"{name}_every"] for name in Cadence._fields))
         self.steps = self.parallel.compile(make_steps(self.method))
-        self.window = Window()
+        self.window, self.shares = Window(), Shares()
         self.running: deque[tuple[int, PyTree]] = deque()
 
     def run(self, state: TrainState) -> TrainState:
@@ -89,52 +93,66 @@ class Trainer:
         """
         step, total = int(state.step), self.experiment.total_steps
         state = self.parallel.place(state)
-        with StopRequest() as stop:
+        with StopRequest(CALLS_AHEAD + 1) as stop:
+            calls = itertools.count()
             while step < total:
                 state, step = self._call(state, step, total)
                 done = step == total
                 score = self._events(state, step, done)
-                if is_due(step, self.cadence.checkpoint, done) or score is not None or stop.received:
-                    with self.monitor.paused():
+                stopping = stop.due(next(calls))
+                if is_due(step, self.cadence.checkpoint, done) or score is not None or stopping:
+                    with self._aside("checkpoint"):
                         self.checkpoints.save(self.parallel.gather(state), score)
-                if stop.received and not done:
+                if stopping and not done:
                     raise Interrupted(step)
+        self.monitor.note(self.shares.total())
         return self.parallel.gather(state)
+
+    @contextmanager
+    def _aside(self, what: str) -> Iterator[None]:
+        """Work beside the training."""
+        with self.monitor.paused(), self.shares.of(what):
+            yield
 
     def _call(self, state: TrainState, step: int, total: int) -> tuple[TrainState, int]:
         """One compiled call. The host waits for the device only to stay at most CALLS_AHEAD of it."""
         limit = min(self.experiment.config["steps_per_call"], total - step)
         segment = next_segment(self.method.phases, step, self.cadence, limit)
-        state, metrics = self.steps(state, self.feed.steps(step, segment.count), self.feed.data, due=segment.due)
-        self.window.add(segment.count, metrics)
-        step += segment.count
-        self.running.append((step, metrics))
-        if len(self.running) > CALLS_AHEAD:
-            arrived, metrics = self.running.popleft()
-            jax.block_until_ready(metrics)
-            self.monitor.update(arrived)
+        with self.shares.of("input"):
+            fed = self.feed.steps(step, segment.count)
+        with self.shares.of("update"):
+            state, metrics = self.steps(state, fed, self.feed.data, due=segment.due)
+            self.window.add(segment.count, metrics)
+            step += segment.count
+            self.running.append((step, metrics))
+            if len(self.running) > CALLS_AHEAD:
+                arrived, metrics = self.running.popleft()
+                jax.block_until_ready(metrics)
+                self.monitor.update(arrived)
         return state, step
 
     def _events(self, state: TrainState, step: int, done: bool) -> float | None:
         """What is due between two calls, checkpoints aside. Returns the score where the state was evaluated."""
         cadence, score, record = self.cadence, None, {}
         if is_due(step, cadence.log, done):
-            record = self.window.mean()
+            with self.shares.of("update"):
+                record = self.window.mean()
             self.running.clear()
+            record |= self.shares.mark()
             self.monitor.update(step, record)
             if (speed := self.monitor.images_per_second) is not None:  # none before the second line
                 record["images_per_second"] = speed
         if cadence.evaluate and is_due(step, cadence.evaluate, done):
-            with self.monitor.paused():
+            with self._aside("evaluate"):
                 values, score = self.hooks.evaluate(self.parallel.gather(state))
             record |= values
         if record:
             self.hooks.record(step, {"kimg": step * self.method.images_per_step / 1000} | record)
         if is_due(step, cadence.sample, done):
-            with self.monitor.paused():
+            with self._aside("sample"):
                 self.hooks.sample(self.parallel.gather(state))
         if cadence.average and is_due(step, cadence.average, done):
-            with self.monitor.paused():
+            with self._aside("average"):
                 self.hooks.keep(self.parallel.gather(state))
         return score
 

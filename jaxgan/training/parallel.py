@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxgan import compilation
+from jaxgan import compilation, processes
 from jaxgan.errors import InputError
 from jaxgan.typing import Array, PyTree
 
@@ -41,14 +42,16 @@ class Parallel(NamedTuple):
     place: Callable[[PyTree], PyTree]        # a state on the host -> on the devices
     gather: Callable[[PyTree], PyTree]       # the reverse; no copy where none is needed
     place_data: Callable[[PyTree], PyTree]   # arrays every device needs whole
-    feed: Callable[[PyTree], PyTree]         # arrays [steps, slots, batch, ...], split along the batch
+    feed: Callable[[PyTree], PyTree]         # this process's part of arrays [steps, slots, batch, ...], split there
     compile: Callable[[Callable], Callable]  # steps(state, feed, data, due)
 
 
 def make_mesh(devices=None) -> Mesh:
     """All devices along one axis. Auto axes: under Explicit ones, reshapes and gathers that GANs need do not trace."""
     devices = devices if devices is not None else jax.devices()
-    return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+    # In the order of the processes, so that each one's part of a batch is one piece.
+    devices = sorted(devices, key=lambda device: (device.process_index, device.id))
+    return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def build(mode: str, batch_size: int, accumulate: int = 1, devices=None) -> Parallel:
@@ -58,6 +61,8 @@ def build(mode: str, batch_size: int, accumulate: int = 1, devices=None) -> Para
         parts = f" in {accumulate} parts each (config.accumulate)" if accumulate > 1 else ""
         raise InputError(f"config.batch_size is {batch_size}, which {mesh.size} devices cannot share evenly{parts}: "
                          f"make it a multiple of {mesh.size * accumulate}.")
+    if mode == "pmap" and processes.several():
+        raise InputError("config.parallel is pmap, which runs in one process only: choose jit or fsdp.")
     return {"jit": _jit, "fsdp": _fsdp, "pmap": _pmap}[mode](mesh)
 
 
@@ -110,8 +115,8 @@ def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec]
         initialize=lambda init: compilation.jit_once(init, out_shardings=shardings(jax.eval_shape(init)))(),
         place=lambda state: jax.device_put(state, shardings(state)),
         gather=lambda state: state,
-        place_data=lambda tree: jax.device_put(tree, replicated),
-        feed=lambda tree: jax.device_put(tree, by_batch),
+        place_data=lambda tree: processes.place(tree, replicated),
+        feed=lambda tree: processes.join_parts(tree, by_batch),
         compile=compile_steps,
     )
 

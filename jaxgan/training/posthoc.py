@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxgan import images
+from jaxgan import images, processes
 from jaxgan.errors import InputError
 from jaxgan.training.averages import AVERAGED, power_exponent
 from jaxgan.typing import PyTree
@@ -77,8 +77,10 @@ class Store:
 
     def save(self, step: int, averages: Mapping[str, PyTree]) -> None:
         """Writes one file of arrays; rewriting a step gives the same file."""
-        arrays = {"/".join((name, *path)): np.asarray(leaf) for name in self.stds
+        arrays = {"/".join((name, *path)): processes.fetch(leaf) for name in self.stds
                   for path, leaf in flatten_dict(averages[name]).items()}
+        if not processes.is_first():
+            return
         with images.replacing(self._file(step)) as file:
             np.savez(file, **arrays)
 

@@ -35,7 +35,8 @@ def wait_for(condition, process, seconds=120):
 
 def log(workdir):
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in record.items() if name != "images_per_second"} for record in records]
+    return [{name: value for name, value in record.items() if not name.startswith(("images_per_second", "time/"))}
+            for record in records]
 
 
 def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small, tmp_path):
@@ -52,6 +53,11 @@ def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small
         assert animation.n_frames == 5
     assert str(run.relative_to(tmp_path)) in out
     assert "images/s" in err
+    assert "Where the time went: " in err
+    shares = {name: value for line in (run / "metrics.jsonl").read_text().splitlines()
+              for name, value in json.loads(line).items() if name.startswith("time/")}
+    assert shares.keys() == {"time/input", "time/update", "time/sample", "time/checkpoint", "time/evaluate"}
+    assert 0 < sum(shares.values()) < 5
     config = from_json((run / "config.json").read_text(), run)
     assert config["generator"]["width"] == 16
     environment = json.loads((run / "environment.json").read_text())

@@ -1,0 +1,82 @@
+"""Several processes that train together, as on a pod: two on this machine."""
+
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+LONG = ("--config.total_kimg=8", "--config.checkpoint_every=50", "--config.evaluate_every=0",
+        "--config.sample_every=250", "--config.log_every=50")
+
+
+def two(command, *arguments, **options):
+    """Two processes of one run, started: they find each other at a port that is free."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    return [command("main", *arguments, f"--multihost=localhost:{port},{index}/2", wait=False, **options)
+            for index in range(2)]
+
+
+def finish(processes):
+    return [(*process.communicate(timeout=240), process.returncode) for process in processes]
+
+
+def log(workdir):
+    records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in record.items() if not name.startswith(("images_per_second", "time/"))}
+            for record in records]
+
+
+def test_two_processes_are_one_run(command, small, tmp_path):
+    """The log, the scores and the samples of one process with two devices; the first process speaks for both."""
+    code, _, err = command("main", f"--config={small}", "--workdir=one", devices=2)
+    assert code == 0, err
+    (out, err, code), (other_out, other_err, other_code) = finish(two(command, f"--config={small}", "--workdir=two"))
+    assert (code, other_code) == (0, 0), err + other_err
+    assert "Done." in out
+    assert "step 20/80" in err
+    assert "Done." not in other_out
+    assert "step" not in other_err
+    one, both = log(tmp_path / "one"), log(tmp_path / "two")
+    assert [record["step"] for record in both] == [20, 40, 60, 80]
+    for expected, found in zip(one, both, strict=True):
+        assert found == pytest.approx(expected, rel=1e-5)
+    files = [sorted(path.name for path in (tmp_path / run).rglob("*.png")) for run in ("one", "two")]
+    assert files[0] == files[1]
+    last = "samples/step00000080.png"
+    assert (tmp_path / "one" / last).read_bytes() == (tmp_path / "two" / last).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("which", "victim"), [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGTERM, 1)])
+def test_a_lost_process_ends_the_other_and_the_run_goes_on(command, small, tmp_path, which, victim):
+    """Killed, it takes the other with it, which says so; asked to stop, both leave the same checkpoint. The same
+    command then ends as the run would have that nothing befell."""
+    code, _, err = command("main", f"--config={small}", "--workdir=whole", *LONG, devices=2)
+    assert code == 0, err
+    pair = two(command, f"--config={small}", "--workdir=run", *LONG)
+    end = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoints" / "50").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    pair[victim].send_signal(which)
+    ended = finish(pair)
+    _, err, code = ended[1 - victim]
+    if which == signal.SIGKILL:
+        assert code == 1
+        assert "another process of this run was lost" in err
+    else:
+        assert [each[2] for each in ended] == [130, 130]
+        assert "Stopped at step" in err
+    assert [each[2] for each in finish(two(command, f"--config={small}", "--workdir=run", *LONG))] == [0, 0]
+    assert log(tmp_path / "run")[-1] == pytest.approx(log(tmp_path / "whole")[-1], rel=1e-3)
+
+
+@pytest.mark.parametrize("where", ["localhost", "localhost:1234", "localhost:1234,2/2", "localhost:1234,a/2"])
+def test_an_address_that_is_none_is_refused(command, small, where):
+    code, _, err = command("main", f"--config={small}", f"--multihost={where}")
+    assert code == 2
+    assert "write HOST:PORT,I/N" in err
