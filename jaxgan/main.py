@@ -17,6 +17,8 @@ def parse(argv: list[str]):
     parser.add_argument("--multihost", nargs="?", const="auto", metavar="HOST:PORT,I/N",
                         help="this is one of several processes that train together: on TPU pods, Slurm, Open MPI and "
                              "Kubernetes without a value, elsewhere the I-th of N, the first of which is HOST")
+    parser.add_argument("--profile", action="store_true",
+                        help="write a trace of a few warm steps to DIR/profile, for xprof or ui.perfetto.dev")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     overrides, rest = command.split_overrides(argv)
     return parser.parse_args(rest), overrides
@@ -35,7 +37,8 @@ def main(argv: list[str]) -> int:
         processes.join(arguments.multihost)
     compilation.enable_cache()
     try:
-        report = processes.guarded(lambda: training_run.train(config, workdir, quiet=arguments.quiet))
+        report = processes.guarded(lambda: training_run.train(config, workdir, quiet=arguments.quiet,
+                                                              profile=arguments.profile))
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return command.INTERRUPTED

@@ -17,6 +17,7 @@ from jaxgan.data import Info
 from jaxgan.errors import InputError
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+CONVERTED = "converted"  # the name of a converted run's data, of which no more is known than their shape
 
 
 class RunFolder:
@@ -30,10 +31,14 @@ class RunFolder:
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
         self.averages = self.path / "averages"
+        self.profile = self.path / "profile"
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Refuses a folder that belongs to another config, or holds something else than a run."""
         if self.config_file.exists():
+            if self.environment_file.exists() and self.info().name == CONVERTED:
+                raise InputError(f"{self.path} holds converted weights without the data they were trained on. To train "
+                                 f"from them, choose another --workdir and say --config.init_from={self.path}.")
             changed = config_lib.differences(self.config(), config)
             if changed:
                 raise InputError(f"{self.path} holds a run with another config:\n  " + "\n  ".join(changed)

@@ -18,14 +18,17 @@ from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
 from jaxgan.training.logging import MetricsWriter, Progress, read_metrics
 from jaxgan.training.loop import Hooks, Trainer
+from jaxgan.training.profiling import Profiler
 from jaxgan.training.state import TrainState
 
 NUM_TILES = 64     # images of the fixed-seed grid
 NUM_POINTS = 2000  # points of the fixed-seed scatter
 
 
-def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, devices=None) -> str:
-    """Trains or resumes the run in `workdir`; returns a few lines that say what was written where.
+def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, profile: bool = False,
+          devices=None) -> str:
+    """Trains or resumes the run in `workdir`; returns a few lines that say what was written where. profile: writes a
+    trace of a few steps there.
 
     Raises InputError where config, data and folder do not fit; Interrupted, after a checkpoint, on SIGTERM or Ctrl-C.
     """
@@ -60,6 +63,9 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, d
         store = experiment.stored_averages(folder.averages)
         hooks = Hooks(sample=studio.draw, evaluate=judged(experiment, source), record=record,
                       keep=lambda state: store.save(int(state.step), state.averages))
+        if profile:
+            profiler = stack.enter_context(closing(Profiler(folder.profile)))
+            hooks = hooks._replace(begin=profiler.before)
         feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
         Trainer(experiment, feed, checkpoints, hooks, progress).run(state)
     return studio.finish() if processes.is_first() else ""

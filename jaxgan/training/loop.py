@@ -44,13 +44,14 @@ class Hooks(NamedTuple):
     """What the loop calls with a state as one device holds it.
 
     sample(state): draws the fixed-seed grid. evaluate(state) -> (metrics, score or None). record(step, values): logs.
-    keep(state): stores the averages.
+    keep(state): stores the averages. begin(call, state): told before each call of the compiled steps.
     """
 
     sample: Callable[[TrainState], None]
     evaluate: Callable[[TrainState], tuple[dict[str, float], float | None]]
     record: Callable[[int, dict[str, Any]], None]
     keep: Callable[[TrainState], None]
+    begin: Callable[[int, TrainState], None] = lambda call, state: None
 
 
 class Window:
@@ -96,10 +97,12 @@ class Trainer:
         with StopRequest(CALLS_AHEAD + 1) as stop:
             calls = itertools.count()
             while step < total:
+                call = next(calls)
+                self.hooks.begin(call, state)
                 state, step = self._call(state, step, total)
                 done = step == total
                 score = self._events(state, step, done)
-                stopping = stop.due(next(calls))
+                stopping = stop.due(call)
                 if is_due(step, self.cadence.checkpoint, done) or score is not None or stopping:
                     with self._aside("checkpoint"):
                         self.checkpoints.save(self.parallel.gather(state), score)

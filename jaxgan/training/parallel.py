@@ -100,11 +100,11 @@ def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec]
         return jax.tree.map(lambda leaf: NamedSharding(mesh, rule(leaf.shape, mesh.size)), tree)
 
     def compile_steps(steps):
-        def constrained(state, feed, data, due):
+        def train_steps(state, feed, data, due):
             state, metrics = steps(state, feed, data, due)
             return jax.lax.with_sharding_constraint(state, shardings(state)), jax.lax.with_sharding_constraint(
                 metrics, replicated)
-        return compilation.jit(constrained, static_argnames="due", donate_argnums=0)
+        return compilation.jit(train_steps, static_argnames="due", donate_argnums=0)
 
     return Parallel(
         axis=Axis(size=1, split=lambda tree: jax.lax.with_sharding_constraint(tree, split), local=lambda key: key,

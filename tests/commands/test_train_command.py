@@ -1,5 +1,6 @@
 """`python -m jaxgan.main`: what a run leaves, how it resumes, and how it stops."""
 
+import gzip
 import json
 import signal
 import time
@@ -74,6 +75,15 @@ def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small
     assert code == 2
     assert "batch_size: 16 -> 32" in err
     assert "loss.name: 'non_saturating' -> 'hinge'" in err
+
+
+def test_a_trace_of_warm_steps(command, small, tmp_path):
+    code, _, err = command("main", f"--config={small}", "--workdir=run", "--profile", "--config.evaluate_every=0")
+    assert code == 0, err
+    (trace,) = (tmp_path / "run" / "profile").rglob("perfetto_trace.json.gz")
+    with gzip.open(trace) as file:
+        names = {event.get("name", "") for event in json.load(file)["traceEvents"]}
+    assert any("train_steps" in name for name in names)
 
 
 def test_killed_anywhere_a_run_ends_in_the_same_bits(command, small, tmp_path, same_bits):
