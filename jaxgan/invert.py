@@ -25,13 +25,21 @@ def parse(argv: list[str]):
     parser.add_argument("--steps", type=int, default=400, help="of Adam (default: 400)")
     parser.add_argument("--restarts", type=int, default=4, metavar="R", help="beginnings for each image (default: 4)")
     parser.add_argument("--feature_weight", type=float, default=0.0, metavar="X",
-                        help="of the error of the discriminator's features, beside that of pixels (default: 0)")
+                        help="of the error of the backbone's features, beside that of pixels (default: 0)")
+    parser.add_argument("--backbone", help="with --feature_weight: discriminator, classifier, inception, … (default: "
+                                           "discriminator)")
+    parser.add_argument("--real", metavar="P", help="with --backbone: data that a classifier is trained on, instead of "
+                                                    "the run's own")
     parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
     parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
     arguments = parser.parse_args(argv)
     for name, least in (("num", 1), ("steps", 1), ("feature_weight", 0)):
         if getattr(arguments, name) < least:
             raise InputError(f"--{name}={getattr(arguments, name)}: give {least} or more.")
+    if not arguments.feature_weight and arguments.backbone:
+        raise InputError(f"--backbone={arguments.backbone} goes with a --feature_weight above 0, such as 0.1.")
+    if arguments.real and not arguments.backbone:
+        raise InputError("--real goes with --backbone: leave it out.")
     if arguments.output.exists() and not arguments.output.is_dir():
         raise InputError(f"--output={arguments.output} is a file: give a folder.")
     return arguments
@@ -42,28 +50,21 @@ def main(argv: list[str]) -> int:
     arguments = parse(argv)
 
     from jaxgan import compilation
-    from jaxgan.experiment import Experiment
     from jaxgan.images import from_uint8
     from jaxgan.latents.inversion import project
-    from jaxgan.runs import RunFolder
-    from jaxgan.training.checkpoints import Checkpoints
-    folder = RunFolder(arguments.workdir)
-    config, info = folder.config(), folder.info()
-    given = read(arguments, info)
+    from jaxgan.trained import Trained
     compilation.enable_cache()
-    experiment = Experiment(config, info)
-    checkpoints = Checkpoints(folder.checkpoints, read_only=True)
-    step = checkpoints.choose(arguments.checkpoint)
-    state = checkpoints.restore(step, experiment.abstract_state())
-    checkpoints.close()
-    targets, sampler = from_uint8(given.images), experiment.sampler
+    run = Trained(arguments.workdir, arguments.checkpoint, arguments.real)
+    given = read(arguments, run.info)
+    targets, sampler = from_uint8(given.images), run.experiment.sampler
     space = arguments.space or ("w" if sampler.has_w else "z")
-    features = features_of(experiment, state) if arguments.feature_weight else None
-    found = project(sampler, experiment.weights(state, arguments.raw), targets, given.labels,
-                    experiment.draw_labels if info.num_classes else None, space=space, num_steps=arguments.steps,
-                    restarts=arguments.restarts, features=features, feature_weight=arguments.feature_weight)
+    backbone = arguments.backbone or "discriminator"
+    features = run.perceptual(backbone) if arguments.feature_weight else None
+    found = project(sampler, run.experiment.weights(run.state, arguments.raw), targets, given.labels, run.draw_labels,
+                    space=space, num_steps=arguments.steps, restarts=arguments.restarts, features=features,
+                    feature_weight=arguments.feature_weight)
     try:
-        write(arguments, found, targets, step, space)
+        write(arguments, found, targets, run.step, space, backbone if features else None)
     except OSError as error:
         raise InputError(f"Cannot write {arguments.output} ({error.strerror}): choose another --output.") from error
     print(f"Wrote projections.png, codes.npz and invert.json to {arguments.output}: {len(targets)} images, mean PSNR "
@@ -88,15 +89,7 @@ def read(arguments, info):
     return arrays if same else Arrays(arrays.images, None)
 
 
-def features_of(experiment, state):
-    """What the run's discriminator sees in images: the activations that its last layer reads."""
-    from jaxgan.latents.sampling import variables_of
-    player, network = state.players["discriminator"], experiment.parts.networks["discriminator"]
-    variables = variables_of({"params": player.params, "variables": player.variables})
-    return lambda image, label: network.apply(variables, image, label, train=False).features
-
-
-def write(arguments, found, targets, step, space) -> None:
+def write(arguments, found, targets, step, space, backbone) -> None:
     """The picture, the codes, and a record of both."""
     import numpy as np
 
@@ -116,7 +109,8 @@ def write(arguments, found, targets, step, space) -> None:
                for index, value in enumerate(found.psnr)]
     record = {"run": str(arguments.workdir), "step": step, "weights": "raw" if arguments.raw else "average",
               "images": arguments.images, "space": space, "steps": arguments.steps, "restarts": arguments.restarts,
-              "feature_weight": arguments.feature_weight, "mean_psnr": float(found.psnr.mean()), "projections": entries}
+              "feature_weight": arguments.feature_weight, "backbone": backbone,
+              "mean_psnr": float(found.psnr.mean()), "projections": entries}
     with images.replacing(folder / "invert.json") as file:
         file.write((json.dumps(record, indent=2) + "\n").encode())
 

@@ -9,20 +9,24 @@ from pathlib import Path
 
 from jaxgan import command
 from jaxgan.errors import InputError
+from jaxgan.shows import SHOWS, Scene
 
 MAX_SEED = 2**32 - 1
 ANIMATIONS = (".gif", ".webp", ".mp4")
+NEEDED = {"cutoff": "truncation", "centres": "truncation", "walk": "interpolate", "open": "interpolate",
+          "step_size": "langevin"}  # option -> the one it goes with
+DEFAULTS = {"num_directions": 6, "backbone": "pixels", "step_size": 0.01}
 
 
 def parse(argv: list[str]):
     """The command's arguments."""
     parser = command.Parser(prog="jaxgan.sample", description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="a run that jaxgan.main wrote")
-    parser.add_argument("--seeds", help="such as 0-63 or 1,5,8-12 (default: 0-63; 0-7 with --interpolate, 0-2 with "
-                                        "--directions)")
+    parser.add_argument("--seeds", help="such as 0-63 or 1,5,8-12 (default: 0-63; 0-7 with --interpolate, and with "
+                                        "--show what suits it)")
     parser.add_argument("--output", required=True, type=Path, metavar="PATH",
                         help="grid.png: one picture; images.npz: arrays images, seeds, labels; a folder: a PNG a seed; "
-                             "a .gif, .webp or .mp4 with --interpolate")
+                             "a .gif, .webp or .mp4 with --interpolate; a .png with --show")
     parser.add_argument("--labels", help="classes to make, such as 3 or 0-9, repeated over the seeds "
                                          "(default: drawn as often as in the data)")
     parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
@@ -37,12 +41,76 @@ def parse(argv: list[str]):
                         help="less variety, better looks: w drawn towards its mean, such as 0.7; without a w, no entry "
                              "of z beyond PSI")
     parser.add_argument("--cutoff", type=int, metavar="N", help="with --truncation: of the first N rows of w alone")
+    parser.add_argument("--centres", type=int, metavar="K",
+                        help="with --truncation: w drawn towards the nearest of K centres, such as 64, of its class")
+    choosy = parser.add_mutually_exclusive_group()
+    choosy.add_argument("--reject", metavar="P",
+                        help="only seeds whose images the discriminator takes for real, as many as --seeds, from its "
+                             "first on: the higher the percentile P, such as 80, the stricter; exact: as the data are")
+    choosy.add_argument("--langevin", type=int, metavar="N",
+                        help="N steps of each z, such as 100, to where the discriminator takes its image for real")
+    parser.add_argument("--step_size", type=float, metavar="E",
+                        help=f"with --langevin (default: {DEFAULTS['step_size']})")
     special = parser.add_mutually_exclusive_group()
     special.add_argument("--interpolate", type=int, metavar="N",
                          help="an animation: N pictures from each seed to the next, and back to the first")
-    special.add_argument("--directions", choices=("sefa", "pca"), help="a picture of what directions of z or w change")
-    parser.add_argument("--num_directions", type=int, default=6, metavar="K", help="with --directions (default: 6)")
-    return parser.parse_args(argv)
+    special.add_argument("--show", choices=tuple(SHOWS), help="a picture: what directions of the latent change (sefa, "
+                         "pca), styles of other seeds mixed in (mixing), each seed in every class (classes), the "
+                         "training images nearest to samples (neighbours), power over frequency (spectrum)")
+    parser.add_argument("--walk", choices=("linear", "spherical"),
+                        help="with --interpolate: straight lines or great arcs (default: arcs between normal z)")
+    parser.add_argument("--open", action="store_true", default=None, help="with --interpolate: end at the last seed")
+    parser.add_argument("--num_directions", type=int, metavar="K",
+                        help=f"with --show=sefa or pca (default: {DEFAULTS['num_directions']})")
+    parser.add_argument("--styles", metavar="SEEDS", help="with --show=mixing: whose styles (default: the next six)")
+    parser.add_argument("--rows", help="with --show=mixing: which rows of w are theirs, such as 2-5 (default: each "
+                                       "third: coarse, middle, fine)")
+    parser.add_argument("--backbone", help="with --show=neighbours: what images are compared by: pixels, "
+                                           "discriminator, classifier, inception, … (default: pixels)")
+    parser.add_argument("--real", metavar="P", help="real images instead of the run's own, where such are needed: a "
+                                                    "folder, an .npz, or DATASET:SPLIT such as mnist:test")
+    arguments = parser.parse_args(argv)
+    check_options(arguments)
+    for name, value in DEFAULTS.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    return arguments
+
+
+def check_options(arguments) -> None:
+    """Refuses options that mean nothing without another, or beside another, and values that none can have."""
+    given = {name for name, value in vars(arguments).items() if value is not None}
+    for name, other in NEEDED.items():
+        if name in given and other not in given:
+            raise InputError(f"--{name} goes with --{other}: give both or neither.")
+    for name in sorted({option for show in SHOWS.values() for option in show.options} & given):
+        takers = [show for show in SHOWS if name in SHOWS[show].options]
+        if arguments.show not in takers and not (name == "real" and given & {"reject", "langevin"}):
+            raise InputError(f"--{name} goes with --show={' or '.join(takers)}"
+                             f"{', --reject or --langevin' if name == 'real' else ''}.")
+    if arguments.langevin is not None and (arguments.langevin < 1 or arguments.truncation is not None):
+        raise InputError(f"--langevin={arguments.langevin}: give a number of steps from 1, and no --truncation, for "
+                         "z walks wherever its image looks real.")
+    if arguments.step_size is not None and not 0 < arguments.step_size <= 1:
+        raise InputError(f"--step_size={arguments.step_size:g}: give a number above 0, and at most 1.")
+    if arguments.reject is not None:
+        percentile(arguments.reject)
+        if arguments.show == "classes":
+            raise InputError("--show=classes has each seed in every class, of which --reject would look at one: leave "
+                             "one of them out.")
+
+
+def percentile(text: str) -> float | None:
+    """What --reject says: a percentile, or None for `exact`."""
+    if text == "exact":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 100:
+        raise InputError(f"--reject={text}: give a percentile from 0 to below 100, such as 80, or exact.")
+    return value
 
 
 def numbers(text: str, option: str, limit: int) -> list[int]:
@@ -71,63 +139,119 @@ def main(argv: list[str]) -> int:
     check_output(arguments)
 
     from jaxgan import compilation
-    from jaxgan.experiment import Experiment
-    from jaxgan.runs import RunFolder
-    from jaxgan.training.checkpoints import Checkpoints
-    folder = RunFolder(arguments.workdir)
-    config, info = folder.config(), folder.info()
-    labels = parse_labels(arguments.labels, info, len(seeds))
-    if info.kind == "point" and output.suffix not in (".png", ".npz"):
-        raise InputError(f"--output={output}: points are no pictures one by one; write to a .png or a .npz.")
+    from jaxgan.trained import Trained
     compilation.enable_cache()
-    experiment = Experiment(config, info)
-    checkpoints = Checkpoints(folder.checkpoints, read_only=True)
-    step = checkpoints.choose(arguments.checkpoint)
-    state = checkpoints.restore(step, experiment.abstract_state())
-    checkpoints.close()
-    if info.num_classes and labels is None:
-        labels = experiment.draw_labels(seeds)
-    truncation = choose_truncation(arguments, experiment)
-    weights, described = choose_weights(arguments, experiment, folder, state, truncation)
-    facts = {"run": str(folder.path), "step": step, "weights": described}
-    facts |= {} if truncation is None else {"truncation": truncation._asdict()}
+    run = Trained(arguments.workdir, arguments.checkpoint, arguments.real)
+    labels = parse_labels(arguments.labels, run.info, len(seeds))
+    if run.info.kind == "point" and (arguments.show or output.suffix not in (".png", ".npz")):
+        raise InputError(f"--output={output}: points are no pictures one by one; write them to a .png or a .npz.")
+    truncation = choose_truncation(arguments, run)
+    weights, described = choose_weights(arguments, run, truncation)
+    truncation = with_centres(arguments, run, weights, labels, truncation)
+    facts = {"run": str(run.folder.path), "step": run.step, "weights": described}
+    facts |= {} if truncation is None else {"truncation": truncation._asdict() | {"centres": arguments.centres}}
+    if arguments.reject:
+        seeds, labels, facts["rejection"] = reject(arguments, run, weights, seeds, labels, truncation)
+    elif run.draw_labels and labels is None:
+        labels = run.draw_labels(seeds)
+    codes_of, walked = choose_codes(arguments, run, weights, truncation)
+    scene = Scene(run, weights, seeds, codes_of(seeds, labels), labels, arguments, numbers, codes_of)
     try:
         if arguments.interpolate:
-            written = animate(arguments, experiment, weights, seeds, labels, truncation)
-        elif arguments.directions:
-            written = edit(arguments, experiment, weights, seeds, labels, truncation, step)
+            written = animate(scene)
+        elif arguments.show:
+            written = show(scene)
         else:
-            made = experiment.generate(weights, seeds, labels, truncation)
-            written = write(output, made, seeds, labels, info, facts)
+            made = run.experiment.sampler.synthesize(weights, scene.codes, labels)
+            written = write(output, made, seeds, labels, run.info, facts | walked)
     except OSError as error:
         raise InputError(f"Cannot write {output} ({error.strerror}): choose another --output.") from error
-    print(f"Wrote {written} from step {step:,}.")
+    print(f"Wrote {written} from step {run.step:,}.")
     return command.DONE
 
 
 def choose_seeds(arguments) -> list[int]:
     """The seeds asked for, or as many as suit what is made of them."""
-    default = "0-7" if arguments.interpolate else "0-2" if arguments.directions else "0-63"
+    default = "0-7" if arguments.interpolate else SHOWS[arguments.show].seeds if arguments.show else "0-63"
     return numbers(arguments.seeds or default, "--seeds", MAX_SEED)
 
 
-def choose_truncation(arguments, experiment):
-    """The truncation the options ask for; None for none."""
+def choose_truncation(arguments, run):
+    """The truncation the options ask for, but for its centres; None for none."""
     from jaxgan.latents.sampling import Truncation
     if arguments.truncation is None:
-        if arguments.cutoff is not None:
-            raise InputError("--cutoff goes with --truncation: give both or neither.")
         return None
     truncation = Truncation(arguments.truncation, arguments.cutoff)
-    experiment.sampler.check(truncation)
+    run.experiment.sampler.check(truncation)
     return truncation
 
 
-def choose_weights(arguments, experiment, folder, state, truncation):
+def with_centres(arguments, run, weights, labels, truncation):
+    """The truncation with the centres that --centres asks for, of the classes that may be made."""
+    if arguments.centres is None:
+        return truncation
+    from jaxgan.latents.multimodal import find_centres
+    if run.info.label_kind == "vector":
+        raise InputError("--centres are of all codes or of a class: this run's labels are vectors.")
+    classes = None
+    if run.info.num_classes:
+        every = labels is None or arguments.show in ("classes", "mixing")
+        classes = range(run.info.num_classes) if every else sorted(set(labels.tolist()))
+    return truncation._replace(centres=find_centres(run.experiment.sampler, weights, arguments.centres, classes))
+
+
+def reject(arguments, run, weights, seeds, labels, truncation):
+    """The seeds that are kept, their labels, and how they were found, for the record."""
+    from jaxgan.latents import rejection
+    if seeds != list(range(seeds[0], seeds[-1] + 1)):
+        raise InputError(f"--seeds={arguments.seeds}: with --reject give one range, such as 0-63: it is looked for as "
+                         "many from its first on.")
+    first = seeds[0]
+    calibration, ratios = run.calibration(weights, truncation)
+    rule = rejection.make_rule(ratios, percentile(arguments.reject))
+
+    def log_ratio(seeds, labels):
+        made = run.experiment.sampler(weights, seeds, labels, truncation)
+        return calibration.log_ratio(run.judge("logit", made, labels))
+    labels_of, wanted = run.draw_labels, labels
+    if labels is not None:
+        def labels_of(seeds):
+            return labels[(seeds - first) % len(labels)]
+    elif run.info.label_kind == "class":
+        wanted = run.draw_labels(seeds)
+    kept = rejection.search(rule, log_ratio, first, len(seeds), labels_of, wanted)
+    print(f"Kept {kept.rate:.1%} of {kept.tried:,} seeds; the discriminator tells {calibration.accuracy:.0%} of real "
+          "images and fakes apart.")
+    return kept.seeds, kept.labels, {"reject": arguments.reject, **rule._asdict(), "tried": kept.tried,
+                                     "rate": kept.rate, "calibration": calibration._asdict()}
+
+
+def choose_codes(arguments, run, weights, truncation):
+    """(seeds, labels) -> codes as the options have them, and how they come about, for the record."""
+    sampler = run.experiment.sampler
+    if arguments.langevin is None:
+        return lambda seeds, labels: sampler.codes(weights, seeds, labels, truncation), {}
+    from jaxgan import catalogue
+    from jaxgan.latents.langevin import langevin
+    prior, _ = catalogue.split_spec(run.config["latent"], "latent")
+    if prior != "normal":
+        raise InputError(f"--langevin walks through normal z, and this run's config.latent is {prior}.")
+    calibration, _ = run.calibration(weights, None)
+    both = {"generator": weights, "discriminator": run.discriminator}
+    network = run.experiment.parts.networks["discriminator"]
+    facts = {"langevin": {"steps": arguments.langevin, "step_size": arguments.step_size,
+                          "calibration": calibration._asdict()}}
+    return lambda seeds, labels: langevin(sampler, network, both, calibration, seeds, labels, arguments.langevin,
+                                          arguments.step_size), facts
+
+
+def choose_weights(arguments, run, truncation):
     """The weights the options ask for, and what they are in words."""
-    weights, described = experiment.weights(state, arguments.raw), "raw" if arguments.raw else "average"
+    experiment = run.experiment
+    weights, described = experiment.weights(run.state, arguments.raw), "raw" if arguments.raw else "average"
     if arguments.average_std is not None:
-        weights = experiment.stored_averages(folder.averages).reconstruct(arguments.average_std, int(state.step))
+        stored = experiment.stored_averages(run.folder.averages)
+        weights = stored.reconstruct(arguments.average_std, int(run.state.step))
         described = f"average of std {arguments.average_std:g}"
     if arguments.standing is not None:
         if arguments.standing < 1:
@@ -149,8 +273,8 @@ def check_output(arguments) -> None:
         images.check_animation(output)
     elif output.suffix in ANIMATIONS:
         raise InputError(f"--output={output}: for an animation say --interpolate=N, N pictures from seed to seed.")
-    elif arguments.directions and output.suffix != ".png":
-        raise InputError(f"--output={output}: --directions writes to a .png.")
+    elif arguments.show and output.suffix != ".png":
+        raise InputError(f"--output={output}: --show writes to a .png.")
     elif output.suffix not in (".png", ".npz", ""):
         raise InputError(f"--output={output}: write to a .png, a .npz, or a folder (a name without an ending).")
     if output.suffix and not output.parent.is_dir():
@@ -190,31 +314,24 @@ def write(output: Path, made, seeds, labels, info, facts) -> str:
     return write_folder(output, data, seeds, labels, facts)
 
 
-def animate(arguments, experiment, weights, seeds, labels, truncation) -> str:
-    """Writes the closed loop through the seeds; returns what was written, in words."""
+def animate(scene: Scene) -> str:
+    """Writes the way through the seeds; returns what was written, in words."""
     from jaxgan import images
     from jaxgan.latents.interpolation import walk
-    path = walk(experiment.sampler, weights, seeds, labels, experiment.info.num_classes, arguments.interpolate,
-                truncation)
-    made = images.to_uint8(experiment.sampler.synthesize(weights, path.codes, path.labels))
-    images.save_animation(images.captioned(made, path.captions), arguments.output)
-    return f"{arguments.output} ({len(made):,} pictures through {len(seeds):,} seeds)"
+    run, options = scene.run, scene.options
+    path = walk(scene.sampler, scene.weights, scene.seeds, scene.codes, scene.labels, run.info.num_classes,
+                options.interpolate, options.walk, closed=not options.open)
+    made = images.to_uint8(scene.sampler.synthesize(scene.weights, path.codes, path.labels))
+    images.save_animation(images.captioned(made, path.captions), options.output)
+    return f"{options.output} ({len(made):,} pictures through {len(scene.seeds):,} seeds)"
 
 
-def edit(arguments, experiment, weights, seeds, labels, truncation, step) -> str:
-    """Writes the picture of directions; returns what was written, in words."""
+def show(scene: Scene) -> str:
+    """Writes the picture of --show; returns what was written, in words."""
     from jaxgan import images
-    from jaxgan.latents import directions
-    if experiment.info.kind == "point":
-        raise InputError("--directions: points in the plane are no pictures to edit.")
-    sampler, method = experiment.sampler, arguments.directions
-    draw_labels = experiment.draw_labels if experiment.info.num_classes else None
-    found = directions.find(method, sampler, weights, draw_labels, arguments.num_directions)
-    codes = sampler.codes(weights, seeds, labels, truncation)
-    title = (f"{'SeFa' if method == 'sefa' else 'PCA'}: {'w' if sampler.has_w else 'z'} of "
-             f"{arguments.workdir.resolve().name}, step {step:,}, moved along directions")
-    images.save_png(directions.strip(sampler, weights, seeds, codes, labels, found, title), arguments.output)
-    return f"{arguments.output} ({len(found.vectors)} directions of {len(seeds):,} seeds)"
+    picture, words = SHOWS[scene.options.show].draw(scene)
+    images.save_png(picture, scene.options.output)
+    return f"{scene.options.output} ({words})"
 
 
 def draw(data, points: bool):

@@ -11,6 +11,7 @@ from jaxgan.errors import InputError
 from jaxgan.images import to_uint8
 from jaxgan.latents import PRIORS
 from jaxgan.latents.inversion import picture, project, psnr
+from jaxgan.latents.perceptual import Features
 from jaxgan.latents.sampling import Sampler
 
 DIM = 4
@@ -79,8 +80,7 @@ def test_rows_of_w_reach_what_one_w_does_not():
     codes = np.asarray(jax.random.normal(keys.root(5), (2, 3, DIM)))
     targets = sampler.synthesize(weights, codes)
 
-    def features(image, label):
-        return image.reshape(len(image), -1)[:, ::2]
+    features = Features(2.0, lambda scale, image, label: scale * image.reshape(len(image), -1)[:, ::2])
     fits = {space: project(sampler, weights, targets, None, None, space=space, num_steps=150, restarts=1,
                            features=features, feature_weight=0.5) for space in ("w", "w+")}
     assert fits["w+"].psnr.min() > 30 > fits["w"].psnr.max() + 5

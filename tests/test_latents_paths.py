@@ -122,17 +122,33 @@ def test_labels_go_along_where_they_can():
 def test_a_walk_shows_its_seeds_on_the_way(embed, kind):
     sampler, weights = built(Plain(3, embed))
     seeds, labels = [5, 9, 7], np.array([1, 2, 2], np.int32)
-    path = walk(sampler, weights, seeds, labels, 3, 4)
+    path = walk(sampler, weights, seeds, sampler.codes(weights, seeds, labels), labels, 3, 4)
     assert path.labels.dtype.kind == kind
     made = sampler.synthesize(weights, path.codes, path.labels)
     np.testing.assert_allclose(made[::4], sampler(weights, seeds, labels), atol=1e-6)
     assert len(np.unique(made.reshape(12, -1), axis=0)) == 12
-    assert path.captions[::4] == ["seed 5 → 9 · class 1 → 2", "seed 9 → 7 · class 2", "seed 7 → 5 · class 2 → 1"]
+    assert path.captions[::4] == [f"{words} · great arc" for words in (
+        "seed 5 → 9 · class 1 → 2", "seed 9 → 7 · class 2", "seed 7 → 5 · class 2 → 1")]
 
 
 def test_w_is_walked_along_straight_lines():
     sampler, weights = built(Styled())
-    path = walk(sampler, weights, [0, 1], None, 0, 2, Truncation(0.5))
     ends = sampler.codes(weights, [0, 1], None, Truncation(0.5))
+    path = walk(sampler, weights, [0, 1], ends, None, 0, 2)
     np.testing.assert_allclose(path.codes[1], ends.mean(axis=0), atol=1e-6)
     assert path.labels is None
+    arc = walk(sampler, weights, [0, 1], ends, None, 0, 2, "spherical")
+    assert not np.allclose(arc.codes[1], path.codes[1], atol=1e-3)
+    assert arc.captions[1] == "seed 0 → 1 · great arc"
+
+
+def test_an_open_walk_ends_at_the_last_seed():
+    sampler, weights = built(Plain(3))
+    labels = np.array([1, 2, 0], np.int32)
+    codes = sampler.codes(weights, [5, 9, 7], labels)
+    path = walk(sampler, weights, [5, 9, 7], codes, labels, 3, 4, "linear", closed=False)
+    assert len(path.codes) == len(path.labels) == len(path.captions) == 9
+    np.testing.assert_array_equal(path.codes[::4], codes)
+    np.testing.assert_allclose(path.codes[2], codes[:2].mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert path.labels[-1].tolist() == [1, 0, 0]
+    assert path.captions[7:] == ["seed 9 → 7 · class 2 → 0 · straight line", "seed 7 · class 0"]

@@ -1,4 +1,4 @@
-"""Closed paths through codes: each picture leads to the next, and the last back to the first."""
+"""Paths through codes: each picture leads to the next, and where they are closed the last back to the first."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,9 +6,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxgan.latents.sampling import Sampler, Truncation
+from jaxgan.latents.sampling import Sampler
 from jaxgan.metrics.ppl import lerp, slerp
 from jaxgan.typing import PyTree
+
+KINDS = {"linear": "straight line", "spherical": "great arc"}
 
 
 class Path(NamedTuple):
@@ -19,20 +21,26 @@ class Path(NamedTuple):
     captions: list[str]
 
 
-def walk(sampler: Sampler, weights: PyTree, seeds: Sequence[int], labels: np.ndarray | None, num_classes: int,
-         num_steps: int, truncation: Truncation | None = None) -> Path:
-    """The closed loop through the codes of seeds, `num_steps` pictures from one to the next.
+def walk(sampler: Sampler, weights: PyTree, seeds: Sequence[int], codes: np.ndarray, labels: np.ndarray | None,
+         num_classes: int, num_steps: int, kind: str | None = None, closed: bool = True) -> Path:
+    """The way through the codes of seeds, `num_steps` pictures from one to the next.
 
-    Normal z are walked along great arcs, other z and w along straight lines. Labels change by the way, where the
-    generator takes mixtures of them; else each is kept until the next code.
+    kind: of KINDS; None for great arcs between normal z, straight lines between other z and between w. closed: the
+    last leads back to the first, else the way ends with it. Labels change by the way, where the generator takes
+    mixtures of them; else each is kept until the next code.
     """
-    codes = sampler.codes(weights, seeds, labels, truncation)
-    path = closed_loop(codes, num_steps, sampler.prior.spherical and not sampler.has_w)
+    kind = kind or ("spherical" if sampler.prior.spherical and not sampler.has_w else "linear")
+    path = closed_loop(codes, num_steps, kind == "spherical")
     along = None
     if labels is not None:
         mixed = sampler.has_w or labels.ndim > 1 or takes_mixtures(sampler, weights, num_classes)
         along = label_loop(labels, num_steps, num_classes, mixed)
-    return Path(path, along, captions(seeds, labels, num_steps))
+    words = [f"{caption} · {KINDS[kind]}" for caption in captions(seeds, labels, num_steps)]
+    if closed:
+        return Path(path, along, words)
+    count = (len(seeds) - 1) * num_steps
+    last = captions(seeds[-1:], None if labels is None else labels[-1:], 1)
+    return Path(path[:count + 1], None if along is None else along[:count + 1], words[:count] + last)
 
 
 def closed_loop(codes: np.ndarray, num_steps: int, spherical: bool) -> np.ndarray:

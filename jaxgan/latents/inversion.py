@@ -11,6 +11,7 @@ import optax
 from jaxgan import compilation
 from jaxgan.errors import InputError
 from jaxgan.images import sheet, to_uint8
+from jaxgan.latents.perceptual import Features
 from jaxgan.latents.sampling import CHUNK, Sampler
 from jaxgan.typing import Array, PyTree
 
@@ -32,12 +33,12 @@ class Projections(NamedTuple):
 
 def project(sampler: Sampler, weights: PyTree, targets: np.ndarray, labels: np.ndarray | None,
             draw_labels: Callable[[Sequence[int]], np.ndarray] | None, *, space: str, num_steps: int, restarts: int,
-            features: Callable[[Array, Array | None], Array] | None = None, feature_weight: float = 0.0) -> Projections:
+            features: Features | None = None, feature_weight: float = 0.0) -> Projections:
     """The nearest code of each of the targets, float32 [N, H, W, C] in [-1, 1], by Adam.
 
     Each is looked for from the `restarts` codes of POOL seeds whose images are nearest, and the best end is kept.
-    The error is that of the pixels, mean square, plus `feature_weight` times that of features(image, label) relative to
-    the target's. z may not grow longer than the longest drawn one. space: of SPACES; in w all rows are the same.
+    The error is that of the pixels, mean square, plus `feature_weight` times that of the features relative to the
+    target's. z may not grow longer than the longest drawn one. space: of SPACES; in w all rows are the same.
     labels: those of the targets; None where they are not known, and the label of the code started from is kept.
     draw_labels: None for an unlabelled generator. What an image gets does not depend on the others.
     """
@@ -53,6 +54,7 @@ def project(sampler: Sampler, weights: PyTree, targets: np.ndarray, labels: np.n
     starts = starts[:, 0] if space == "w" else starts
     longest = None if sampler.has_w else float(np.mean(np.square(codes), axis=1).max())
     fit = compilation.jit(_fitting(sampler, num_steps, longest, features, feature_weight))
+    weights = {"generator": weights, "features": features.weights if features else None}
     inputs = [starts, np.repeat(targets, restarts, axis=0), known]
     ends, errors = zip(*(fit(weights, *chunk) for chunk in _chunks(inputs)))
     ends, errors = (np.concatenate(list(map(np.asarray, each)))[:len(starts)] for each in (ends, errors))
@@ -61,7 +63,7 @@ def project(sampler: Sampler, weights: PyTree, targets: np.ndarray, labels: np.n
     if space == "w":
         found = np.repeat(found[:, None], codes.shape[1], axis=1)
     known = None if known is None else known[best]
-    images = to_uint8(sampler.synthesize(weights, found, known))
+    images = to_uint8(sampler.synthesize(weights["generator"], found, known))
     return Projections(found, known, images, psnr(images, to_uint8(targets)))
 
 
@@ -98,25 +100,27 @@ def _nearest(images: np.ndarray, targets: np.ndarray, image_labels: np.ndarray |
     return np.concatenate(rows)
 
 
-def _fitting(sampler: Sampler, num_steps: int, longest: float | None, features: Callable | None,
+def _fitting(sampler: Sampler, num_steps: int, longest: float | None, features: Features | None,
              feature_weight: float) -> Callable:
     """(weights, codes, targets, labels) -> the best codes met on the way, and their errors [B]."""
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, num_steps))
 
-    def error(codes: Array, weights: PyTree, targets: Array, labels: Array | None) -> tuple[Array, Array]:
-        images = sampler.image(weights, codes, labels)
+    def error(codes: Array, weights: PyTree, targets: Array, wanted: Array, labels: Array | None) -> tuple:
+        images = sampler.image(weights["generator"], codes, labels)
         errors = _mean_square(images - targets)
         if features is not None:
-            wanted = features(targets, labels)
-            errors += feature_weight * _mean_square(features(images, labels) - wanted) / _mean_square(wanted)
+            found = features.apply(weights["features"], images, labels)
+            errors += feature_weight * _mean_square(found - wanted) / _mean_square(wanted)
         if longest is not None:
             errors += TOO_LONG * jax.nn.relu(_mean_square(codes) / longest - 1) ** 2
         return errors.sum(), errors
 
     def fit(weights: PyTree, codes: Array, targets: Array, labels: Array | None) -> tuple[Array, Array]:
+        wanted = features.apply(weights["features"], targets, labels) if features else None
+
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
             codes, moments, best, least = carry
-            slopes, errors = jax.grad(error, has_aux=True)(codes, weights, targets, labels)
+            slopes, errors = jax.grad(error, has_aux=True)(codes, weights, targets, wanted, labels)
             better = errors < least
             best = jnp.where(better.reshape(-1, *[1] * (codes.ndim - 1)), codes, best)
             updates, moments = optimizer.update(slopes, moments)

@@ -1,7 +1,7 @@
 """Images by seed: image 37 is the same bytes alone, among 64, on one device or eight."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,8 +10,9 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxgan import compilation, keys
+from jaxgan import compilation, keys, processes
 from jaxgan.errors import InputError
+from jaxgan.metrics.kmeans import assign
 from jaxgan.typing import Array, Prior, PyTree
 
 CHUNK = 16  # images a device makes at a time
@@ -21,11 +22,13 @@ class Truncation(NamedTuple):
     """How near to the middle codes stay: less variety, better looks.
 
     In w, every row, or the first `cutoff` of them, is drawn towards the mean: mean + psi (w - mean). Without a w, what
-    the prior makes of psi: no entry of a normal z exceeds it.
+    the prior makes of psi: no entry of a normal z exceeds it. centres: of w, [K, w_dim] for each class, or under None
+    for all of them; each w is then drawn towards the nearest of its class instead (`jaxgan.latents.multimodal`).
     """
 
     psi: float
     cutoff: int | None = None
+    centres: Mapping[int | None, np.ndarray] | None = None
 
 
 class Sampler:
@@ -33,8 +36,6 @@ class Sampler:
 
     A seed becomes a code, a code an image. The code is z, drawn for seed i from `fold_in(key(0), i)`; for a generator
     with the methods `mapping` and `synthesis` it is what the one makes of z and the other takes, w [B, rows, w_dim].
-    Every device always runs the same two programs on the same number of codes, padded where there are fewer; a batch
-    size chosen by need would let XLA choose other summation orders.
     """
 
     def __init__(self, generator: nn.Module, prior: Prior, mesh: Mesh):
@@ -42,7 +43,7 @@ class Sampler:
         self.has_w = hasattr(generator, "mapping") and hasattr(generator, "synthesis")
         self.chunk = CHUNK * mesh.size
         self._coder = functools.cache(self._compile_coder)
-        self._synthesize = self._compile(self.image)
+        self._synthesize = self.compile(self.image)
 
     def __call__(self, weights: PyTree, seeds: Sequence[int], labels: np.ndarray | None = None,
                  truncation: Truncation | None = None) -> np.ndarray:
@@ -53,11 +54,14 @@ class Sampler:
               truncation: Truncation | None = None) -> np.ndarray:
         """The codes of seeds, z [N, z_dim] or w [N, rows, w_dim]."""
         self.check(truncation)
-        return self._chunked(self._coder(truncation), weights, np.asarray(seeds, np.uint32), labels)
+        if truncation and truncation.centres is not None:
+            return towards_centres(self.codes(weights, seeds, labels), labels, truncation)
+        psi, cutoff = (truncation.psi, truncation.cutoff) if truncation else (None, None)
+        return self._coder(psi, cutoff)(weights, np.asarray(seeds, np.uint32), labels)
 
     def synthesize(self, weights: PyTree, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """The images of codes, one label each; a w carries its label in itself."""
-        return self._chunked(self._synthesize, weights, codes, labels)
+        return self._synthesize(weights, codes, labels)
 
     def check(self, truncation: Truncation | None) -> None:
         """Raises InputError where this generator's codes cannot be truncated so."""
@@ -72,44 +76,75 @@ class Sampler:
         if self.prior.truncated is None:
             raise InputError("This run's latents cannot be truncated: only normal and uniform ones can.")
 
+    def latent(self, seed: Array) -> Array:
+        """The z of a seed, to be traced."""
+        return self.prior.sample(seed_key(seed), ())
+
+    def code(self, weights: PyTree, z: Array, labels: Array | None, **truncation) -> Array:
+        """The code of z [B, z_dim], to be traced: z itself where there is no w."""
+        if not self.has_w:
+            return z
+        return self.generator.apply(variables_of(weights), z, labels, train=False, method="mapping", **truncation)
+
     def image(self, weights: PyTree, codes: Array, labels: Array | None) -> Array:
         """`synthesize` to be traced: of any number of codes, differentiable."""
         inputs, method = ((codes,), "synthesis") if self.has_w else ((codes, labels), "__call__")
         return self.generator.apply(variables_of(weights), *inputs, train=False, rngs={"noise": keys.root(0)},
                                     method=method)
 
-    def _compile_coder(self, truncation: Truncation | None) -> Callable:
+    def compile(self, function: Callable[[PyTree, Array, Array | None], PyTree]) -> Callable:
+        """`function(weights, inputs, labels)` for any number of inputs, in NumPy.
+
+        Every device always runs the same program on the same number of them, padded where there are fewer; a batch size
+        chosen by need would let XLA choose other summation orders.
+        """
+        by_device = PartitionSpec(*self.mesh.axis_names)
+        run = compilation.jit(jax.shard_map(function, mesh=self.mesh, in_specs=(PartitionSpec(), by_device, by_device),
+                                            out_specs=by_device, check_vma=False))
+
+        def chunked(weights: PyTree, inputs: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+            weights = processes.place(weights, NamedSharding(self.mesh, PartitionSpec()))
+            made = []
+            for start in range(0, len(inputs), self.chunk):
+                part = slice(start, start + self.chunk)
+                placed = None if labels is None else self._place(labels[part])
+                made.append(run(weights, self._place(inputs[part]), placed))
+            return np.concatenate([processes.fetch(output) for output in made])[:len(inputs)]
+        return chunked
+
+    def _compile_coder(self, psi: float | None, cutoff: int | None) -> Callable:
         def draw(seed: Array) -> Array:
-            key = jax.random.fold_in(keys.root(0), seed)
-            if truncation is None or self.has_w:
-                return self.prior.sample(key, ())
-            return self.prior.truncated(key, (), truncation.psi)
+            if psi is None or self.has_w:
+                return self.latent(seed)
+            return self.prior.truncated(seed_key(seed), (), psi)
 
         def codes(weights: PyTree, seeds: Array, labels: Array | None) -> Array:
-            z = jax.vmap(draw)(seeds)
-            if not self.has_w:
-                return z
-            options = truncation._asdict() if truncation else {}
-            return self.generator.apply(variables_of(weights), z, labels, train=False, method="mapping", **options)
-        return self._compile(codes)
-
-    def _compile(self, function: Callable) -> Callable:
-        by_device = PartitionSpec(*self.mesh.axis_names)
-        return compilation.jit(jax.shard_map(function, mesh=self.mesh, in_specs=(PartitionSpec(), by_device, by_device),
-                                             out_specs=by_device, check_vma=False))
-
-    def _chunked(self, run: Callable, weights: PyTree, inputs: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        weights = jax.device_put(weights, NamedSharding(self.mesh, PartitionSpec()))
-        made = []
-        for start in range(0, len(inputs), self.chunk):
-            part = slice(start, start + self.chunk)
-            placed = None if labels is None else self._place(labels[part])
-            made.append(run(weights, self._place(inputs[part]), placed))
-        return np.concatenate([np.asarray(output) for output in made])[:len(inputs)]
+            options = {} if psi is None else {"psi": psi, "cutoff": cutoff}
+            return self.code(weights, jax.vmap(draw)(seeds), labels, **options)
+        return self.compile(codes)
 
     def _place(self, array: np.ndarray) -> Array:
         padded = np.concatenate([array, np.repeat(array[-1:], self.chunk - len(array), axis=0)])
-        return jax.device_put(padded, NamedSharding(self.mesh, PartitionSpec(*self.mesh.axis_names)))
+        return processes.place(padded, NamedSharding(self.mesh, PartitionSpec(*self.mesh.axis_names)))
+
+
+def seed_key(seed: Array) -> Array:
+    """The key that everything about a seed is drawn from."""
+    return jax.random.fold_in(keys.root(0), seed)
+
+
+def towards_centres(codes: np.ndarray, labels: np.ndarray | None, truncation: Truncation) -> np.ndarray:
+    """w [N, rows, w_dim], all rows alike, drawn towards the nearest centre: centre + psi (w - centre)."""
+    single = None in truncation.centres
+    near = np.empty_like(codes[:, 0])
+    for label in [None] if single else np.unique(labels).tolist():
+        rows = np.full(len(codes), True) if single else labels == label
+        centres = truncation.centres[label]
+        near[rows] = centres[assign(codes[rows, 0], centres)]
+    drawn = codes.copy()
+    part = drawn[:, :truncation.cutoff]
+    part[:] = near[:, None] + np.float32(truncation.psi) * (part - near[:, None])
+    return drawn
 
 
 def variables_of(weights: PyTree) -> PyTree:
@@ -119,7 +154,11 @@ def variables_of(weights: PyTree) -> PyTree:
 
 def draw_labels(seeds: Sequence[int], frequencies: Sequence[float]) -> np.ndarray:
     """A class for each seed, int32 [N], drawn with the given frequencies; seed i's does not depend on the others."""
-    def one(seed):
-        key = keys.stream(jax.random.fold_in(keys.root(0), seed), "label")
-        return jax.random.categorical(key, jnp.log(jnp.asarray(frequencies, jnp.float32)))
-    return np.asarray(jax.jit(jax.vmap(one))(np.asarray(seeds, np.uint32)), np.int32)
+    return np.asarray(_drawn(np.asarray(seeds, np.uint32), np.asarray(frequencies, np.float32)), np.int32)
+
+
+@jax.jit
+def _drawn(seeds: Array, frequencies: Array) -> Array:
+    def one(seed: Array) -> Array:
+        return jax.random.categorical(keys.stream(seed_key(seed), "label"), jnp.log(frequencies))
+    return jax.vmap(one)(seeds)

@@ -21,13 +21,15 @@ def trained(small, tmp_path_factory):
     return folder
 
 
-def test_digits_are_projected_with_their_labels(trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize("backbone", ["discriminator", "pixels"])
+def test_digits_are_projected_with_their_labels(backbone, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = [f"--workdir={trained}", "--images=digits", "--num=3", "--steps=30", "--restarts=1"]
-    assert invert.main([*options, "--output=out", "--feature_weight=0.1"]) == 0
+    assert invert.main([*options, "--output=out", "--feature_weight=0.1", f"--backbone={backbone}"]) == 0
     record, arrays = json.loads((tmp_path / "out" / "invert.json").read_text()), np.load(tmp_path / "out" / "codes.npz")
     assert [entry["label"] for entry in record["projections"]] == arrays["labels"].tolist() == [0, 1, 2]
     assert arrays["codes"].shape == (3, 4)
+    assert record["backbone"] == backbone
     digits = data.open({"name": "digits", "resolution": 8})
     wanted = psnr(arrays["images"], np.stack([digits[index]["image"] for index in range(3)]))
     assert [entry["psnr"] for entry in record["projections"]] == pytest.approx(wanted)
@@ -41,6 +43,8 @@ def test_digits_are_projected_with_their_labels(trained, tmp_path, monkeypatch):
     (["--num=0"], "--num=0: give 1 or more"),
     (["--restarts=0"], "a number from 1"),
     (["--space=w"], "this run's generator are z"),
+    (["--backbone=pixels"], "--backbone=pixels goes with a --feature_weight above 0"),
+    (["--feature_weight=0.1", "--backbone=pixel"], "^--backbone: .*pixels"),
     (["--workdir=nowhere"], "nowhere is not a run"),
 ])
 def test_refusals(trained, arguments, message, tmp_path, monkeypatch):

@@ -1,0 +1,155 @@
+"""A run opened to be used: what it was made of, its state at one step, and real images to hold beside it."""
+
+import functools
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from jaxgan import catalogue, data
+from jaxgan.data.source import Arrays, materialise, read
+from jaxgan.errors import InputError
+from jaxgan.evaluation import Judge
+from jaxgan.experiment import Experiment
+from jaxgan.images import from_uint8
+from jaxgan.inputs import HELD_OUT, Input, open_data, pictures
+from jaxgan.latents.critic import Calibration, alone, calibrate
+from jaxgan.latents.perceptual import Features, of_backbone
+from jaxgan.latents.sampling import Truncation
+from jaxgan.metrics.cache import Cache, default_folder
+from jaxgan.metrics.choice import Spec
+from jaxgan.metrics.features import CachedSample, Extractor
+from jaxgan.runs import CONVERTED, RunFolder
+from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.typing import PyTree
+
+CALIBRATION_IMAGES = 2048  # of each side; of the real ones, all where there are fewer
+
+
+class Trained:
+    """The run in `workdir` at a checkpoint. real: data that stand for its own, as `inputs.open_data` reads them.
+
+    Raises InputError where there is no such run or checkpoint; its data are opened when first asked for.
+    """
+
+    def __init__(self, workdir: Path, checkpoint: str = "latest", real: str | None = None):
+        self.folder = RunFolder(workdir)
+        self.config, self.info = self.folder.config(), self.folder.info()
+        self.experiment = Experiment(self.config, self.info)
+        checkpoints = Checkpoints(self.folder.checkpoints, read_only=True)
+        self.step = checkpoints.choose(checkpoint)
+        self.state = checkpoints.restore(self.step, self.experiment.abstract_state())
+        checkpoints.close()
+        self._real = real
+
+    @property
+    def title(self) -> str:
+        """`"dcgan-digits, step 4,000"`."""
+        return f"{self.folder.path.resolve().name}, step {self.step:,}"
+
+    @property
+    def draw_labels(self):
+        """`Experiment.draw_labels`; None for an unlabelled run."""
+        return self.experiment.draw_labels if self.info.num_classes else None
+
+    @functools.cached_property
+    def real(self) -> Input:
+        """The images it was trained on, or those that stand for them."""
+        if self._real is not None:
+            found = open_data(self._real, "--real", self.info.shape)
+            if found.source.info.shape != self.info.shape:
+                raise InputError(f"--real={self._real}: these are {found.source.info.shape}, the run's images "
+                                 f"{self.info.shape}.")
+            return found
+        if self.info.name == CONVERTED:
+            raise InputError(f"{self.folder.path} was converted from published weights, and the data they were trained "
+                             "on are not in it: name real images by --real=P.")
+        found = self._own(None)
+        if found.source.info.content_hash != self.info.content_hash:
+            raise InputError(f"The data of {self.folder.path} have changed since it was trained: their content is "
+                             "another. Name real images by --real=P.")
+        return found
+
+    @property
+    def unseen(self) -> Input:
+        """Real images it was not trained on, where its data have such a split; else those of `real`."""
+        real = self.real
+        splits = [] if self._real else real.source.info.splits
+        held_out = next((split for split in HELD_OUT if split in splits and split != real.split), None)
+        return self._own(held_out) if held_out else real
+
+    def _own(self, split: str | None) -> Input:
+        name, arguments = catalogue.split_spec(self.config["data"], "data")
+        arguments |= {} if split is None else {"split": split}
+        return Input(name, arguments.get("split", "train"), data.open({"name": name, **arguments}))
+
+    @property
+    def discriminator(self) -> PyTree:
+        """The discriminator's weights, {"params", "variables"}. Raises InputError where they were never trained."""
+        record = json.loads(self.folder.environment_file.read_text(encoding="utf-8"))
+        if "converted" in record and record["converted"]["discriminator"] is None:
+            raise InputError(f"{self.folder.path} was converted from published weights that had no discriminator, and "
+                             "this needs one.")
+        player = self.state.players["discriminator"]
+        return {"params": player.params, "variables": player.variables}
+
+    @functools.cached_property
+    def _judge(self):
+        judge = alone(self.experiment.parts.networks["discriminator"])
+        return {what: self.experiment.sampler.compile(
+            lambda weights, images, labels, what=what: getattr(judge(weights, images, labels), what))
+            for what in ("logit", "features")}
+
+    def judge(self, what: str, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        """The discriminator's "logit" or "features" of images, each by itself; float32 in [-1, 1], or uint8."""
+        images = from_uint8(images) if images.dtype == np.uint8 else images
+        return self._judge[what](self.discriminator, images, labels if self.info.num_classes else None)
+
+    def calibration(self, weights: PyTree, truncation: Truncation | None) -> tuple[Calibration, np.ndarray]:
+        """How the discriminator's logit is to be read, from fakes of the first seeds and from real images, unseen ones
+        where there are; and what the calibrated logits of those fakes are."""
+        source = self.unseen.source
+        rows = np.random.default_rng(0).permutation(len(source))[:CALIBRATION_IMAGES]
+        real = self.judge("logit", *self._labelled(read(source, np.sort(rows))))
+        seeds = range(CALIBRATION_IMAGES)
+        labels = self.draw_labels(seeds) if self.draw_labels else None
+        fake = self.judge("logit", self.experiment.sampler(weights, seeds, labels, truncation), labels)
+        found = calibrate(real, fake)
+        return found, found.log_ratio(fake)
+
+    def features(self, backbone: Spec, images: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Features of all real images [N, D], which are kept in the cache, and of those given, uint8 [M, H, W, C].
+
+        backbone: as metrics name them, or "discriminator", what the run's own reads its logit from.
+        """
+        if backbone == "discriminator":
+            return self.judge("features", *self._labelled(materialise(self.real.source))), self.judge(
+                "features", images, labels)
+        with Cache(default_folder()) as cache:
+            extractor = self._extractor(backbone, cache)
+            real = np.array(CachedSample(pictures(self.real.source), extractor, ("pool",), cache).pool)
+        stream = extractor.stream(lambda start, stop: images[start:stop], len(images))
+        return real, np.concatenate([outputs["pool"] for _, outputs in stream])
+
+    def perceptual(self, backbone: Spec) -> Features:
+        """The same features as functions with a gradient."""
+        if backbone == "discriminator":
+            judge = alone(self.experiment.parts.networks["discriminator"])
+            return Features(self.discriminator, lambda *inputs: judge(*inputs).features)
+        with Cache(default_folder()) as cache:
+            return of_backbone(self._extractor(backbone, cache).backbone, self.info.shape)
+
+    def _extractor(self, backbone: Spec, cache: Cache) -> Extractor:
+        try:
+            return Judge(self.real, None, (), cache).extractor(backbone)
+        except InputError as error:  # backbones are named in a config too, and say so
+            raise InputError(re.sub(r"^config\.backbone", "--backbone", str(error))) from error
+
+    def _labelled(self, arrays: Arrays) -> Arrays:
+        """`arrays`, if the discriminator has the labels it needs."""
+        kind = self.real.source.info.label_kind
+        if self.info.num_classes and kind != self.info.label_kind:
+            raise InputError(f"--real={self._real}: the discriminator judges images by their labels; name images that "
+                             "have the run's.")
+        return arrays
