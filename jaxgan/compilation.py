@@ -15,9 +15,9 @@ CPU_OPTIONS = {
 
 
 @functools.cache
-def options() -> dict[str, str] | None:
-    """Compiler options for the default backend; None where there are none, or where this jaxlib refuses them."""
-    if jax.default_backend() != "cpu":
+def options(platform: str) -> dict[str, str] | None:
+    """Compiler options for a platform; None where there are none, or where this jaxlib refuses them."""
+    if platform != "cpu":
         return None
     try:
         jax.jit(lambda x: x, compiler_options=CPU_OPTIONS).lower(jax.ShapeDtypeStruct((), "float32")).compile()
@@ -26,9 +26,9 @@ def options() -> dict[str, str] | None:
     return CPU_OPTIONS
 
 
-def jit(function: Callable, **arguments) -> Callable:
-    """`jax.jit` with the options of this backend. For outermost functions only."""
-    return jax.jit(function, compiler_options=options(), **arguments)
+def jit(function: Callable, *, platform: str | None = None, **arguments) -> Callable:
+    """`jax.jit` with the options of a platform, by default this backend's. For outermost functions only."""
+    return jax.jit(function, compiler_options=options(platform or jax.default_backend()), **arguments)
 
 
 def jit_once(function: Callable, **arguments) -> Callable:

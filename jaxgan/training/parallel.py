@@ -104,7 +104,8 @@ def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec]
             state, metrics = steps(state, feed, data, due)
             return jax.lax.with_sharding_constraint(state, shardings(state)), jax.lax.with_sharding_constraint(
                 metrics, replicated)
-        return compilation.jit(train_steps, static_argnames="due", donate_argnums=0)
+        platform = mesh.devices.flat[0].platform  # not this backend's where a plan is made for another machine
+        return compilation.jit(train_steps, platform=platform, static_argnames="due", donate_argnums=0)
 
     return Parallel(
         axis=Axis(size=1, split=lambda tree: jax.lax.with_sharding_constraint(tree, split), local=lambda key: key,

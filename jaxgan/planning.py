@@ -1,0 +1,254 @@
+"""What a config costs before it runs: the real update, compiled for a machine that need not be there."""
+
+import math
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxgan.data import Info
+from jaxgan.data.pipeline import DEVICE_MEMORY_LIMIT
+from jaxgan.errors import InputError
+from jaxgan.experiment import Experiment
+from jaxgan.training.parallel import AXIS
+from jaxgan.training.phases import due_phases
+from jaxgan.training.update import make_steps
+from jaxgan.typing import PyTree
+
+Say = Callable[[str], None]
+
+
+class Chip(NamedTuple):
+    """What a device can do, as published: bfloat16 FLOP/s, bytes of memory and bytes a second from it, Hz."""
+
+    name: str
+    flops: float
+    memory: float
+    bandwidth: float
+    clock: float
+
+
+CHIPS = {
+    "v4": Chip("TPU v4", 275e12, 32 * 2**30, 1228e9, 1.05e9),
+    "v5e": Chip("TPU v5e", 197e12, 16 * 2**30, 819e9, 1.5e9),
+    "v5p": Chip("TPU v5p", 459e12, 95 * 2**30, 2765e9, 1.75e9),
+    "v6e": Chip("TPU v6e", 918e12, 32 * 2**30, 1640e9, 1.75e9),
+}
+COLLECTIVE = re.compile(r"= (.*?) (?:all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
+ARRAY = re.compile(r"\b([a-z]+\d+)\[([\d,]*)\]")
+CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+FUSED = re.compile(r" (?:fusion|convolution|dot|custom-call|copy|reduce|all-reduce|all-gather)(?:-start)?\(")
+OUT_OF_MEMORY = re.compile(r"RESOURCE_EXHAUSTED|out of memory|exceeds", re.IGNORECASE)
+
+
+class Target(NamedTuple):
+    """name: as it was asked for. chip: None for this machine, on which time is measured."""
+
+    name: str
+    devices: list[Any]
+    chip: Chip | None
+
+
+class Cost(NamedTuple):
+    """Of one compiled program, for one device. cycles: of the operations that the compiler has a model for, whose
+    share of all is `modelled`."""
+
+    flops: float
+    bytes: float
+    collective_bytes: float
+    cycles: float
+    modelled: float
+    memory: int
+
+
+class Plan(NamedTuple):
+    """What a step costs. Per device where it says so; step_seconds: (lowest, highest), the same where measured."""
+
+    parameters: dict[str, int]
+    batch_size: int
+    devices: int
+    flops_per_image: float
+    memory_per_device: int
+    collective_bytes_per_step: float
+    step_seconds: tuple[float, float]
+    images_per_second: tuple[float, float]
+    share_of_peak: tuple[float, float] | None
+    modelled: float | None
+    hours: tuple[float, float]
+    device_hours: tuple[float, float]
+
+
+def find_target(text: str) -> Target:
+    """`local`, or a TPU slice such as `v5e:4x4`: jax's topology names. Raises InputError for any other."""
+    if text == "local":
+        return Target(text, jax.devices(), None)
+    kind = text.partition(":")[0]
+    if kind not in CHIPS or not re.fullmatch(r"\w+:\d+x\d+(x\d+)?", text):
+        raise InputError(f"--target={text}: write local, or a TPU slice: {', '.join(CHIPS)} and its sides, such as "
+                         "v5e:4x4, v6e:2x2, v5p:2x2x2 or v4:2x2x1.")
+    # There is no TPU to be asked what and where it is, nor one to have for oneself.
+    for name, value in (("TPU_SKIP_MDS_QUERY", "1"), ("TPU_WORKER_HOSTNAMES", "localhost"),
+                        ("TPU_ACCELERATOR_TYPE", text.replace(":", "-")), ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")):
+        os.environ.setdefault(name, value)
+    try:
+        from jax.experimental import topologies
+        devices = topologies.get_topology_desc(text, platform="tpu").devices
+    except (ImportError, RuntimeError, ValueError, jax.errors.JaxRuntimeError) as error:
+        raise InputError(f"--target={text}: the compiler for TPUs does not know it or is not here: "
+                         f"pip install 'jaxgan[plan]' ({str(error).splitlines()[0][:200]}).") from error
+    return Target(text, list(devices), CHIPS[kind])
+
+
+def plan(config: Mapping[str, Any], info: Info, num_images: int, target: Target, say: Say) -> Plan:
+    """Compiles every program a step may be and adds them up as often as they run. num_images: in the data set.
+
+    Raises InputError, with the largest batch that fits, where this one does not.
+    """
+    if config["parallel"] == "pmap":
+        raise InputError("config.parallel is pmap, for which there is no plan: choose jit or fsdp.")
+    experiment = Experiment(config, info, target.devices)
+    try:
+        costs = {due: compile_step(experiment, num_images, due, say) for due in programs(experiment)}
+    except jax.errors.JaxRuntimeError as error:
+        if not OUT_OF_MEMORY.search(str(error)):
+            raise
+        raise InputError(too_large(config, info, num_images, target, say)) from error
+    shares = programs(experiment)
+    if target.chip and max(cost.memory for cost in costs.values()) > target.chip.memory:
+        raise InputError(too_large(config, info, num_images, target, say))
+    pieces = {due: (shares[due], costs[due]) for due in costs}
+    if loops(experiment) > 1:  # a loop's body is counted once, however often it runs
+        pieces = {(phase.name,): (repeats(experiment, phase) / phase.every,
+                                  compile_step(experiment, num_images, (phase.name,), say))
+                  for phase in experiment.method.phases}
+    total = {name: sum(share * getattr(cost, name) for share, cost in pieces.values())
+             for name in ("flops", "bytes", "collective_bytes", "cycles")}
+    seconds = bounds(target.chip, total) if target.chip else measured(experiment, num_images, say)
+    images = experiment.method.images_per_step
+    rate = images / seconds[1], images / seconds[0]
+    hours = tuple(config["total_kimg"] * 1000 / each / 3600 for each in reversed(rate))
+    peak = target.chip and tuple(total["flops"] / each / target.chip.flops for each in reversed(seconds))
+    return Plan(
+        parameters=parameters(experiment), batch_size=config["batch_size"], devices=len(target.devices),
+        flops_per_image=total["flops"] * len(target.devices) / images,
+        memory_per_device=max(cost.memory for cost in costs.values()),
+        collective_bytes_per_step=total["collective_bytes"], step_seconds=seconds, images_per_second=rate,
+        share_of_peak=peak, modelled=min(cost.modelled for cost in costs.values()) if target.chip else None,
+        hours=hours, device_hours=tuple(each * len(target.devices) for each in hours))
+
+
+def programs(experiment: Experiment) -> dict[tuple[str, ...], float]:
+    """The sets of phases that may be due in a step, and their shares of all steps."""
+    phases = experiment.method.phases
+    period = math.lcm(*(phase.every for phase in phases))
+    counts = Counter(due_phases(phases, step) for step in range(period))
+    return {due: count / period for due, count in counts.items()}
+
+
+def loops(experiment: Experiment) -> int:
+    return max(repeats(experiment, phase) for phase in experiment.method.phases)
+
+
+def repeats(experiment: Experiment, phase: Any) -> int:
+    """How often the program of a phase runs through its batch in a step."""
+    return phase.repeat * experiment.method.accumulate
+
+
+def parameters(experiment: Experiment) -> dict[str, int]:
+    players = experiment.abstract_state().players
+    return {name: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(player.params))
+            for name, player in players.items()}
+
+
+def inputs(experiment: Experiment, num_images: int) -> tuple[PyTree, PyTree]:
+    """The shapes of one step's feed and of the data that live on the devices, as `Feed` would give them."""
+    method, info, mesh = experiment.method, experiment.info, experiment.parallel.mesh
+    whole, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (None, None, AXIS)))
+    point = info.kind == "point"
+    label = {"none": {}, "class": {"label": ((), jnp.int32)}, "vector": {"label": ((info.num_classes,), jnp.float32)}}
+    arrays = {"image": (info.shape, jnp.float32 if point else jnp.uint8)} | label[info.label_kind]
+    size = sum(num_images * math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())
+    slots = 1, method.num_slots, method.batch_size
+    if size > DEVICE_MEMORY_LIMIT:
+        return {name: jax.ShapeDtypeStruct((*slots, *shape), dtype, sharding=split)
+                for name, (shape, dtype) in arrays.items()}, {}
+    return ({"index": jax.ShapeDtypeStruct(slots, jnp.int32, sharding=split)},
+            {name: jax.ShapeDtypeStruct((num_images, *shape), dtype, sharding=whole)
+             for name, (shape, dtype) in arrays.items()})
+
+
+def compile_step(experiment: Experiment, num_images: int, due: tuple[str, ...], say: Say) -> Cost:
+    """One step with these phases, compiled for the experiment's devices."""
+    say(f"compiling {', '.join(due)}")
+    feed, data = inputs(experiment, num_images)
+    steps = experiment.parallel.compile(make_steps(experiment.method))
+    compiled = steps.lower(experiment.abstract_state(), feed, data, due=due).compile()
+    memory, costs, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
+    held = (memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+            + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes)
+    cycles, work = [int(number) for number in CYCLES.findall(text)], len(FUSED.findall(text))
+    return Cost(costs["flops"], costs["bytes accessed"], collective_bytes(text), sum(cycles),
+                min(len(cycles) / max(work, 1), 1.0), held)
+
+
+def collective_bytes(text: str) -> int:
+    """Bytes that the collectives of a compiled program give out, on one device."""
+    total = 0
+    for results in COLLECTIVE.findall(text):
+        for dtype, sides in ARRAY.findall(results):
+            bits = int(re.sub(r"\D", "", dtype))
+            total += math.prod(int(side) for side in sides.split(",") if side) * bits // 8
+    return total
+
+
+def bounds(chip: Chip, total: Mapping[str, float]) -> tuple[float, float]:
+    """Seconds of a step from below, by what the chip can do at most, and as the compiler has it, if that is more."""
+    least = max(total["flops"] / chip.flops, total["bytes"] / chip.bandwidth)
+    return least, max(total["cycles"] / chip.clock, least)
+
+
+def measured(experiment: Experiment, num_images: int, say: Say) -> tuple[float, float]:
+    """Seconds of a step on this machine, run on noise: the median of a few, each due set by its share."""
+    say("measuring")
+    feed, data = jax.tree.map(lambda leaf: jax.device_put(np.zeros(leaf.shape, leaf.dtype), leaf.sharding),
+                              inputs(experiment, num_images))
+    steps = experiment.parallel.compile(make_steps(experiment.method))
+    state, seconds = experiment.initial_state(), 0.0
+    for due, share in programs(experiment).items():
+        times = []
+        for _ in range(4):
+            begun = time.perf_counter()
+            state, metrics = steps(state, feed, data, due=due)
+            jax.block_until_ready(metrics)
+            times.append(time.perf_counter() - begun)
+        seconds += share * float(np.median(times[1:]))
+    return seconds, seconds
+
+
+def too_large(config: Mapping[str, Any], info: Info, num_images: int, target: Target, say: Say) -> str:
+    """What to say of a batch that does not fit: the largest that does, found by halving."""
+    step = len(target.devices) * config["accumulate"]
+    fits, fails = 0, config["batch_size"] // step
+    while fails - fits > max(fails // 8, 1):
+        middle = (fits + fails) // 2
+        smaller = dict(config) | {"batch_size": middle * step}
+        experiment = Experiment(smaller, info, target.devices)
+        say(f"trying batches of {middle * step}")
+        largest = max(programs(experiment), key=len)
+        try:
+            fitting = compile_step(experiment, num_images, largest, say).memory <= target.chip.memory
+        except jax.errors.JaxRuntimeError as error:
+            if not OUT_OF_MEMORY.search(str(error)):
+                raise
+            fitting = False
+        fits, fails = (middle, fails) if fitting else (fits, middle)
+    advice = (f"--config.batch_size={fits * step} fits" if fits else "not even one image a device does")
+    return (f"A batch of {config['batch_size']} does not fit into {target.chip.memory / 2**30:.0f} GiB a device on "
+            f"{target.name}: {advice}. --config.accumulate, --config.parallel=fsdp or more devices help too.")
