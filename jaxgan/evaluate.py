@@ -21,9 +21,10 @@ def parse(argv: list[str]):
     parser = command.Parser(prog="jaxgan.evaluate", description=__doc__.split("\n")[0], allow_abbrev=False)
     given = parser.add_argument_group("what is scored: a run, two sets of images, or results side by side")
     given.add_argument("--workdir", type=Path, metavar="DIR",
-                       help="a run that jaxgan.main wrote; its data are real, their test split is held out")
+                       help="a run that jaxgan.main wrote; unless --real says otherwise, its data are real and their "
+                            "test split is held out")
     given.add_argument("--fake", metavar="P", help="a folder of images, an .npz, or DATASET:SPLIT such as mnist:test")
-    given.add_argument("--real", metavar="P", help="likewise")
+    given.add_argument("--real", metavar="P", help="likewise; of a run, brought to the size of its images")
     given.add_argument("--held_out", metavar="P", help="likewise: real images that the generator has not seen")
     given.add_argument("--compare", metavar="A.json", help="results that --json wrote, as many as you like after this")
     given.add_argument("others", nargs="*", metavar="B.json", help=argparse.SUPPRESS)
@@ -50,7 +51,8 @@ def parse(argv: list[str]):
 def check(arguments) -> None:
     """Refuses combinations that mean nothing, and what could not be written at the end."""
     chosen = [name for name in ("workdir", "fake", "compare") if getattr(arguments, name) is not None]
-    if len(chosen) != 1 or (arguments.fake is None) != (arguments.real is None):
+    sides = arguments.real is not None or arguments.held_out is not None
+    if len(chosen) != 1 or (chosen == ["fake"] and arguments.real is None) or (chosen == ["compare"] and sides):
         raise InputError("Give --workdir=DIR, or --fake=P with --real=P, or --compare A.json B.json.")
     if arguments.others and chosen != ["compare"]:
         raise InputError(f"Unrecognized arguments: {' '.join(arguments.others)}. "
@@ -101,13 +103,14 @@ def evaluated(arguments, cache, bars):
     from jaxgan import inputs
     from jaxgan.evaluation import Judge, spaces_of
     from jaxgan.metrics.choice import choose, default_backbone
-    run = inputs.Run(arguments.workdir, arguments.checkpoint, arguments.raw) if arguments.workdir else None
+    run = (inputs.Run(arguments.workdir, arguments.checkpoint, arguments.raw, arguments.real) if arguments.workdir
+           else None)
     real = run.real if run else inputs.open_data(arguments.real, "--real")
+    info = real.source.info
     if arguments.held_out:
-        held_out = inputs.open_data(arguments.held_out, "--held_out")
+        held_out = inputs.open_data(arguments.held_out, "--held_out", info.shape if run else None)
     else:
         held_out = run.held_out() if run else None
-    info = real.source.info
     names = (arguments.metrics or (POINT_METRICS if info.kind == "point" else IMAGE_METRICS)).split(",")
     backbone = parse_backbone(arguments.backbone) if arguments.backbone else default_backbone(info)
     choices = choose([name.strip() for name in names], info, backbone, "metrics")

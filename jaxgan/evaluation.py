@@ -1,5 +1,6 @@
 """Scores with their protocol: what is compared with what, on which features, and how sure the number is."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,13 +11,13 @@ import numpy as np
 from flax import serialization
 
 import jaxgan
-from jaxgan import catalogue
+from jaxgan import catalogue, processes
 from jaxgan.data.source import ArraySource, Source
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.images import to_uint8
-from jaxgan.inputs import Input, pictures
-from jaxgan.latents.spaces import z_space
+from jaxgan.inputs import Input, digests, pictures
+from jaxgan.latents.spaces import latent_spaces
 from jaxgan.metrics import intervals
 from jaxgan.metrics.backbones import BACKBONES
 from jaxgan.metrics.backbones import classifier as classifier_factory
@@ -75,6 +76,7 @@ class Judge:
         self._devices = devices
         self._extractors: dict[str, Extractor] = {}
         self._real_samples: dict[tuple[str, str], Sample] = {}
+        self._copies: dict[str, int | None] = {}
 
     def extractor(self, spec: Spec | None) -> Extractor | None:
         """The backbone of a choice, ready to run; None for none."""
@@ -190,6 +192,21 @@ class Judge:
                 report(len(values), len(repetitions))
         return values, looked
 
+    @functools.cached_property
+    def _real_digests(self) -> set[bytes] | None:
+        found = digests(self.real.source)
+        return None if found is None else set(found)
+
+    def copies(self, fakes: Sequence[Input]) -> int | None:
+        """How many fakes are real images, pixel for pixel; None where a side is too large to look."""
+        for fake in fakes:
+            name = fake.source.info.content_hash
+            if name not in self._copies:
+                found = digests(fake.source) if self._real_digests is not None else None
+                self._copies[name] = None if found is None else sum(each in self._real_digests for each in found)
+        counts = [self._copies[fake.source.info.content_hash] for fake in fakes]
+        return None if None in counts else sum(counts)
+
     def protocol(self, choice: Choice, fakes: Sequence[Input], sides: Sides, seed: int) -> dict[str, Any]:
         """Everything that the number depends on, as the record has it."""
         extractor = self.extractor(choice.backbone)
@@ -203,6 +220,7 @@ class Judge:
             "real": self.real.record(),
             "fake": [fake.record() for fake in fakes],
             "held_out": self.held_out.record() if self.held_out else None,
+            "copies": self.copies(fakes),
             "quantisation": "none (points)" if info.kind == "point" else "uint8",
             "backbone": backbone_record(extractor),
             "seed": seed,
@@ -240,10 +258,8 @@ def backbone_record(extractor: Extractor | None) -> dict[str, str] | None:
 
 def spaces_of(experiment: Experiment, weights: PyTree) -> dict[str, Space]:
     """The latent spaces of a run's generator. Distances between its images are those of their pixels, not quantised."""
-    name, _ = catalogue.split_spec(experiment.config["latent"], "latent")
     draw_labels = experiment.draw_labels if experiment.info.num_classes else None
-    return {"z": z_space(experiment.parts.networks["generator"], experiment.parts.prior, experiment.parallel.mesh,
-                         weights, name == "normal", draw_labels, lambda made: made.reshape(len(made), -1))}
+    return latent_spaces(experiment.sampler, weights, draw_labels, lambda made: made.reshape(len(made), -1))
 
 
 def remembered(cache: Cache, facts: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -278,7 +294,7 @@ class TrainingJudge:
 
     def __init__(self, experiment: Experiment, source: Source):
         self.experiment = experiment
-        devices = list(experiment.parallel.mesh.devices.flat)
+        devices = processes.devices_here(experiment.parallel.mesh.devices.flat)
         self.judge = Judge(Input(source.info.name, "train", source), None, experiment.metrics, Cache(default_folder()),
                            devices=devices)
 

@@ -1,6 +1,7 @@
 """What can be scored: a run, a folder, an .npz, a data set by name."""
 
 import dataclasses
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from jaxgan.data.source import MEMORY_LIMIT, Arrays, ArraySource, content_hash, 
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.metrics.features import Images
-from jaxgan.runs import RunFolder
+from jaxgan.runs import CONVERTED, RunFolder
 from jaxgan.training.checkpoints import Checkpoints
 
 HELD_OUT = ("test", "validation", "valid", "val")  # splits that held-out images are taken from, the first there is
@@ -117,12 +118,26 @@ def subset(given: Input, num: int | None, seed: int) -> Input:
     return given._replace(source=Subset(given.source, rows))
 
 
-class Run:
-    """A trained run as a source of fakes, with the data it was trained on."""
+def digests(source: data.Source) -> list[bytes] | None:
+    """A hash of each image's pixels; None where there are more than fit in memory, and looking takes too long."""
+    if nbytes(source) > MEMORY_LIMIT:
+        return None
+    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+            for rows in _chunks(len(source)) for image in read(source, rows).images]
 
-    def __init__(self, workdir: Path, checkpoint: str = "latest", raw: bool = False):
+
+class Run:
+    """A trained run as a source of fakes, with the data it was trained on, or with those that `real` names.
+
+    Raises InputError where its own data have changed, or are not known because its weights come from elsewhere.
+    """
+
+    def __init__(self, workdir: Path, checkpoint: str = "latest", raw: bool = False, real: str | None = None):
         folder = RunFolder(workdir)
         self.config, info = folder.config(), folder.info()
+        if real is None and info.name == CONVERTED:
+            raise InputError(f"{workdir} was converted from published weights, and the data they were trained on are "
+                             "not in it: say what to compare with, by --real=P.")
         self.experiment = Experiment(self.config, info)
         checkpoints = Checkpoints(folder.checkpoints, read_only=True)
         self.step = checkpoints.choose(checkpoint)
@@ -130,13 +145,16 @@ class Run:
         checkpoints.close()
         self.weights = self.experiment.weights(state, raw)
         self.name = f"{workdir} step {self.step}{' raw' if raw else ''}"
-        self.real = self._open(None)
-        if self.real.source.info.content_hash != info.content_hash:
+        self._own_data = real is None
+        self.real = self._open(None) if self._own_data else open_data(real, "--real", info.shape)
+        if self._own_data and self.real.source.info.content_hash != info.content_hash:
             raise InputError(f"The data of {workdir} have changed since it was trained: their content is another. "
-                             "Score its samples with --fake and --real instead.")
+                             "Say what to compare with, by --real=P.")
 
     def held_out(self) -> Input | None:
-        """The split of the data that is for testing, where there is one that was not trained on."""
+        """The split of its own data that is for testing, where there is one that was not trained on."""
+        if not self._own_data:
+            return None
         splits = self.real.source.info.splits
         return next((self._open(split) for split in HELD_OUT if split in splits and split != self.real.split), None)
 

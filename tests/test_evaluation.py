@@ -1,17 +1,24 @@
 """Inputs, protocol and intervals of evaluation."""
 
+from contextlib import closing
+
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import data, inputs
+from jaxgan import data, inputs, training_run
 from jaxgan.errors import InputError
 from jaxgan.evaluation import Judge, TrainingJudge
 from jaxgan.experiment import Experiment
 from jaxgan.metrics import cache as cache_lib
+from jaxgan.metrics import classifier
+from jaxgan.metrics.backbones.classifier import train
 from jaxgan.metrics.cache import Cache
 from jaxgan.metrics.choice import choose, score_name
+from jaxgan.reporting import scores as table
+from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.logging import read_metrics
 
 
 @pytest.fixture
@@ -191,3 +198,58 @@ def test_scores_during_training(tiny, tmp_path, monkeypatch):
     kept = sorted(path.name for path in cache_lib.default_folder().iterdir())
     assert judge.evaluate(experiment.weights(experiment.initial_state())) == (values, score)
     assert sorted(path.name for path in cache_lib.default_folder().iterdir()) == kept
+
+
+def test_the_classifier_is_learned_before_the_run_and_the_highest_inception_score_is_best(tiny, tmp_path, monkeypatch):
+    """It is learned once, and kept: neither the next evaluation nor the next run learns it again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(classifier, "MIN_STEPS", 3)
+    monkeypatch.setattr(classifier, "MAX_STEPS", 3)
+    workdir, trainings = tmp_path / "run", []
+
+    def learn(real, seed):
+        trainings.append((workdir / "metrics.jsonl").read_text())
+        return train(real, seed)
+    monkeypatch.setattr("jaxgan.evaluation.train", learn)
+    config = tiny("metrics=({'name': 'is', 'num_samples': 64}, {'name': 'fid', 'num_samples': 32})",
+                  "evaluate_every=20", "total_kimg=1.28")
+    training_run.train(config, workdir, quiet=True, devices=jax.devices()[:1])
+    assert trainings == [""]  # before the first step
+    records = read_metrics(workdir / "metrics.jsonl")
+    found = {record["step"]: record for record in records if "eval/is64_classifier" in record}
+    assert found.keys() == {20, 40, 60, 80}
+    scores = {step: record["eval/is64_classifier"] for step, record in found.items()}
+    assert len(set(scores.values())) > 1
+    assert all(record["eval/fd32_classifier"] > 0 for record in found.values())
+    with closing(Checkpoints(workdir / "checkpoints", read_only=True)) as checkpoints:
+        assert checkpoints.best() == max(scores, key=scores.get)
+        assert set(checkpoints.steps()) == {60, 80, checkpoints.best()}
+    source = data.open(config["data"])
+    TrainingJudge(Experiment(config, source.info, jax.devices()[:1]), source).prepare()
+    assert len(trainings) == 1
+
+
+def test_neither_devices_nor_batches_move_a_score(cache, saved, monkeypatch):
+    """Features are the same bits on any number of devices; another batch size may round differently, no more."""
+    real, fake = (inputs.open_data(path, "--real") for path in (saved("real"), saved("fake", noise=20)))
+    choices = choose(["fd", "prdc"], real.source.info, "random")
+
+    def values(count):
+        with Cache(None) as fresh:
+            judge = Judge(real, None, choices, fresh, devices=jax.devices()[:count])
+            return {result.short: result.value for choice in choices
+                    for result in judge.measure(choice, [fake], seed=0, groups=1)}
+    one = values(1)
+    assert values(3) == one
+    monkeypatch.setattr("jaxgan.metrics.features.BATCH", 7)
+    assert values(1) == pytest.approx(one, rel=1e-4)
+
+
+def test_fakes_that_are_real_images_are_counted(cache, saved):
+    real, fake = saved("real", num=50), saved("fake", num=40, start=20)
+    (result,) = judged(cache, real, fake)
+    assert result.protocol["copies"] == 30
+    assert "30 of 40 fakes are real images, pixel for pixel" in table.table([result._asdict()])
+    (result,) = judged(cache, real, saved("noisy", noise=5))
+    assert result.protocol["copies"] == 0
+    assert "NOTE" not in table.table([result._asdict()])

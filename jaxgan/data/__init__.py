@@ -8,6 +8,7 @@ from jaxgan.data.digits import digits
 from jaxgan.data.folder import folder
 from jaxgan.data.npz import npz
 from jaxgan.data.source import Arrays, Info, Source
+from jaxgan.data.stacked_mnist import stacked_mnist
 from jaxgan.data.tfds import tfds
 from jaxgan.data.toy import toy
 
@@ -17,6 +18,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "tfds": tfds,
     "folder": folder,
     "npz": npz,
+    "stacked_mnist": stacked_mnist,
 }
 
 __all__ = ["SOURCES", "Arrays", "Info", "Source", "open"]

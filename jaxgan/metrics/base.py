@@ -36,14 +36,16 @@ class Sample(Protocol):
 
 
 class Space(NamedTuple):
-    """A latent space that can be walked: codes [N, D] and labels drawn by seed, and images made of them.
+    """A latent space that can be walked: codes drawn by seed, and images made of them.
 
-    draw(seeds) -> (codes, labels or None). synthesize(codes, labels) -> float32 images [N, H, W, C] in [-1, 1].
+    labels(seeds) -> one a seed, or None. codes(seeds, labels) -> [N, ...]; a w has its label in it.
+    synthesize(codes, labels) -> float32 images [N, H, W, C] in [-1, 1], of which nothing else is random.
     spherical: whether the space is walked along great circles (a Gaussian z) or straight lines (w).
     features(images) -> [N, D]: distances between images are taken on these.
     """
 
-    draw: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+    labels: Callable[[np.ndarray], np.ndarray | None]
+    codes: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
     synthesize: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
     spherical: bool
     features: Callable[[np.ndarray], np.ndarray]

@@ -57,8 +57,8 @@ def stacked_modes(info, num_samples: int = 26_000, seed: int = 0) -> Metric:
         data = np.ones(1)
         for channel in classes.T:
             data = np.outer(data, np.bincount(channel, minlength=num_classes) / len(channel)).reshape(-1)
-        return {"modes": float(np.count_nonzero(share)), "modes_kl": divergence(share, data)}
-    return Metric(compute, lambda values: values["modes_kl"] - values["modes"], ("images", "labels"), num_samples)
+        return {"modes": float(np.count_nonzero(share)), "reverse_kl": divergence(share, data)}
+    return Metric(compute, lambda values: values["reverse_kl"] - values["modes"], ("images", "labels"), num_samples)
 
 
 def separated(images: np.ndarray) -> np.ndarray:

@@ -3,14 +3,20 @@
 import numpy as np
 
 
-def kmeans(points: np.ndarray, num_clusters: int, rng: np.random.Generator,
-           num_iterations: int = 50) -> tuple[np.ndarray, np.ndarray]:
+def kmeans(points: np.ndarray, num_clusters: int, rng: np.random.Generator, num_iterations: int = 50,
+           restarts: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Centres [K, D] and the cell of each point [N]: Lloyd's algorithm from a k-means++ start, in float64.
 
     (Arthur & Vassilvitskii 2007.) It stops when no point changes its cell. Equal points may leave cells empty; those
-    keep their centres.
+    keep their centres. restarts: of so many starts the one whose points end nearest to their centres is kept.
     """
     points = np.asarray(points, np.float64)
+    found = [_lloyd(points, _start(points, num_clusters, rng), num_iterations) for _ in range(restarts)]
+    return min(found, key=lambda each: float(np.sum((points - each[0][each[1]]) ** 2)))
+
+
+def _start(points: np.ndarray, num_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Centres among the points, far from one another: each drawn by its squared distance to those before it."""
     centres = points[rng.integers(len(points))][None]
     nearest = np.full(len(points), np.inf)
     for _ in range(num_clusters - 1):
@@ -18,6 +24,10 @@ def kmeans(points: np.ndarray, num_clusters: int, rng: np.random.Generator,
         total = nearest.sum()
         chosen = rng.choice(len(points), p=nearest / total if total > 0 else None)
         centres = np.concatenate([centres, points[chosen][None]])
+    return centres
+
+
+def _lloyd(points: np.ndarray, centres: np.ndarray, num_iterations: int) -> tuple[np.ndarray, np.ndarray]:
     cells = np.full(len(points), -1)
     for _ in range(num_iterations):
         previous, cells = cells, assign(points, centres)

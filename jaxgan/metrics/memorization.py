@@ -33,7 +33,7 @@ def ct(num_samples: int = 10_000, num_cells: int = 3) -> Metric:
         train, test, fake = project(sides.real.pool, held_out(sides, "ct").pool, sides.fake.pool)
         check_pair(train, test)
         check_pair(train, fake)
-        centres, cells = kmeans(train, num_cells, rng)
+        centres, cells = kmeans(train, num_cells, rng, restarts=10)
         cells = cells, assign(test, centres), assign(fake, centres)
         return {"ct": copying(train, test, fake, cells, 20 / len(fake)),
                 "ct_global": z_score(nearest(fake, train)[0], nearest(test, train)[0])}

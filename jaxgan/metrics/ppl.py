@@ -12,9 +12,10 @@ BATCH = 64
 def ppl(num_samples: int = 10_000, epsilon: float = 1e-4) -> Metric:
     """Mean over random paths of ‖f(G(t)) − f(G(t + ε))‖² / ε² (Karras et al. 2019, section 4.1).
 
-    Paths are great arcs in a Gaussian z and straight lines in w; t is uniform on [0, 1] (full) or 0 (end). Values
-    under the 1st or over the 99th percentile are left out. f are features of the images as they leave the generator,
-    not quantised. The paper's are LPIPS on VGG16, of another scale: values compare with one another only.
+    Paths are great arcs in a Gaussian z and straight lines in w, where the generator has one; t is uniform on [0, 1]
+    (full) or 0 (end). Noise inside the generator is the same all along. Values under the 1st or over the 99th
+    percentile are left out. f are features of the images as they leave the generator, not quantised. The paper's are
+    LPIPS on VGG16, of another scale: values compare with one another only.
     """
     if num_samples < 2 or not 0 < epsilon < 1:
         raise InputError("config.metrics.ppl needs num_samples of at least 2 and epsilon between 0 and 1.")
@@ -31,13 +32,13 @@ def ppl(num_samples: int = 10_000, epsilon: float = 1e-4) -> Metric:
 
 
 def distances(space: Space, t: np.ndarray, epsilon: float, rng: np.random.Generator) -> np.ndarray:
-    """‖f(G(t)) − f(G(t + ε))‖² / ε², one path for each t; both its ends carry the label of the first."""
+    """‖f(G(t)) − f(G(t + ε))‖² / ε², one path for each t; both its ends are of one label."""
     seeds = rng.integers(2**32, size=(2, len(t)), dtype=np.uint32)
     interpolate, found = slerp if space.spherical else lerp, []
     for start in range(0, len(t), BATCH):
         part = slice(start, start + BATCH)
-        begin, labels = space.draw(seeds[0, part])
-        end, _ = space.draw(seeds[1, part])
+        labels = space.labels(seeds[0, part])
+        begin, end = (space.codes(ends[part], labels) for ends in seeds)
         here, there = (np.asarray(space.features(space.synthesize(interpolate(begin, end, where), labels)), np.float64)
                        for where in (t[part], t[part] + epsilon))
         found.append(np.sum((here - there).reshape(len(here), -1) ** 2, axis=1) / epsilon**2)
@@ -45,9 +46,9 @@ def distances(space: Space, t: np.ndarray, epsilon: float, rng: np.random.Genera
 
 
 def lerp(begin: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """begin + t (end − begin), rows by rows, in float64."""
+    """begin + t (end − begin) of arrays [N, ...] with a t each, in float64."""
     begin, end = np.asarray(begin, np.float64), np.asarray(end, np.float64)
-    return begin + (end - begin) * np.reshape(t, (-1, 1))
+    return begin + (end - begin) * np.reshape(t, (-1, *[1] * (begin.ndim - 1)))
 
 
 def slerp(begin: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:

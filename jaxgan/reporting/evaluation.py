@@ -20,7 +20,7 @@ REAL, FAKE, HELD_OUT = "#1b8a6b", "#d1495b", "#5b5f97"
 MOST_IMAGES = 5000  # of a side that distances are taken of
 MOST_CLASSES = 40
 SUSPECTS, NEIGHBOURS = 8, 5
-BALANCE = ("precision", "recall", "density", "coverage")
+BALANCE = ("precision", "density", "recall", "coverage")
 K = 5  # neighbours that a class's coverage is counted with
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 pre{background:#f6f6f4;padding:1rem;overflow-x:auto;font-size:13px;line-height:1.4}img{max-width:100%;height:auto}
@@ -73,7 +73,7 @@ def _some(sample: Sample) -> np.ndarray:
 
 
 def _balance(folder: Path, results: Sequence[Mapping[str, Any]]) -> Part | None:
-    """Bars of precision, recall, density and coverage with their intervals."""
+    """Bars of precision, density, recall and coverage with their intervals."""
     found = {result["short"]: result for result in results if result["short"] in BALANCE}
     if not found:
         return None
@@ -148,7 +148,8 @@ def _neighbours(folder: Path, sides: Sides, real: np.ndarray, fake: np.ndarray) 
     axes.set_yticks([])
     axes.legend(frameon=False, fontsize=9)
     _save(figure, folder / "distances.png")
-    order = np.argsort(closest, kind="stable")[:SUSPECTS]
+    order = np.argsort(closest, kind="stable")
+    order = order[np.sort(np.unique(rows[order, 0], return_index=True)[1])][:SUSPECTS]
     save_png(_gallery(sides, fake[order], real[rows[order]]), folder / "neighbours.png")
     share = float(np.mean(closest < np.quantile(usual, 0.05)))
     return [Part("Is it copied?", "distances.png",
@@ -157,7 +158,7 @@ def _neighbours(folder: Path, sides: Sides, real: np.ndarray, fake: np.ndarray) 
                  "give, and many more are copies, or fakes that vary little."),
             Part("The most suspicious fakes", "neighbours.png",
                  f"Each row: the fake on the left, then its {rows.shape[1]} nearest training images, nearest first. "
-                 "The first row is the nearest of all.")]
+                 "The first row is the nearest of all; of fakes with one nearest image in common, one is shown.")]
 
 
 def nearest(ours: np.ndarray, theirs: np.ndarray, count: int, block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
@@ -174,18 +175,26 @@ def nearest(ours: np.ndarray, theirs: np.ndarray, count: int, block: int = 1024)
 
 def _gallery(sides: Sides, fakes: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     """A row for each fake: itself, a gap, its neighbours."""
-    size = sides.real.images.shape[1]
-    scale = max(1, min(8, 96 // size))
-    left = grid(np.asarray(sides.fake.images[fakes]), columns=1, scale=scale)
-    right = grid(np.asarray(sides.real.images[neighbours.ravel()]), columns=neighbours.shape[1], scale=scale)
-    channels = max(left.shape[2], right.shape[2])
-    left, right = (np.repeat(side, channels, 2) if side.shape[2] == 1 < channels else side for side in (left, right))
-    gap = np.full((max(left.shape[0], right.shape[0]), 16, channels), 255, np.uint8)
-    return np.concatenate([_padded(left, len(gap)), gap, _padded(right, len(gap))], axis=1)
+    left, right = _enlarged(sides.fake.images[fakes]), _enlarged(sides.real.images[neighbours.ravel()])
+    shape = np.maximum(left.shape[1:], right.shape[1:])
+    left, right = (grid(_on_white(side, shape), columns=columns, pad=6, scale=1)
+                   for side, columns in ((left, 1), (right, neighbours.shape[1])))
+    gap = np.full((len(left), 12, shape[2]), 255, np.uint8)
+    return np.concatenate([left, gap, right], axis=1)
 
 
-def _padded(picture: np.ndarray, height: int) -> np.ndarray:
-    return np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0)), constant_values=255)
+def _enlarged(images: np.ndarray) -> np.ndarray:
+    """Small images made large enough to be looked at."""
+    scale = max(1, min(8, 96 // images.shape[1]))
+    return np.asarray(images).repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def _on_white(images: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Images [N, h, w, c] filled up with white to [N, H, W, C]; grey ones are repeated for each colour."""
+    if images.shape[3] == 1:
+        images = images.repeat(min(shape[2], 3), axis=3)
+    missing = [(0, 0), *((0, wanted - there) for wanted, there in zip(shape, images.shape[1:]))]
+    return np.pad(images, missing, constant_values=255)
 
 
 def _rows(sample: Sample, rows: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ Results are the dicts that `jaxgan.evaluate --json` writes: name, short, value, 
 details, protocol.
 """
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +13,12 @@ Result = Mapping[str, Any]
 
 WIDTH = 110
 HASH = 12  # characters of a sha256 that are shown
-FAKE_FACTS = ("fake", "seed", "jaxgan")  # in what two results that are compared may differ
+FAKE_FACTS = ("fake", "copies", "seed", "jaxgan")  # in what two results that are compared may differ
 NOTES = {"draws": "95 %, Student's, of the mean of {repeats} draws of fakes by other seeds",
          "jackknife": "95 %, by a jackknife over {repeats} groups of the fakes; the real images are taken as they are"}
-LOWER_IS_BETTER = {"fd", "fd_infinity", "sfd", "intra_fd", "kid", "kid_rbf", "kid_full", "cmmd", "mind", "reverse_kl"}
-HIGHER_IS_BETTER = {"is", "precision", "recall", "density", "coverage", "modes", "high_quality"}
+LOWER_IS_BETTER = {"fd", "fd_infinity", "sfd", "intra_fd", "kid", "kid_rbf", "kid_full", "cmmd", "mind", "reverse_kl",
+                   "class_kl"}
+HIGHER_IS_BETTER = {"is", "precision", "recall", "density", "coverage", "modes", "high_quality", "classes", "gan_train"}
 
 
 def table(results: Sequence[Result]) -> str:
@@ -47,7 +49,8 @@ def protocol_lines(results: Sequence[Result]) -> str:
 def facts(result: Result) -> list[tuple[str, str]]:
     """The protocol of a result in words."""
     protocol = result["protocol"]
-    lines = [("real", side(protocol["real"]))]
+    lines = [("NOTE", text)] if (text := warning(protocol)) else []
+    lines.append(("real", side(protocol["real"])))
     fakes = protocol["fake"]
     seeds = f"; {len(fakes)} draws up to {fakes[-1]['split']}" if len(fakes) > 1 else ""
     lines.append(("fake", side(fakes[0]) + seeds))
@@ -63,6 +66,20 @@ def facts(result: Result) -> list[tuple[str, str]]:
     if interval := result["interval"]:
         lines.append(("interval", NOTES[interval["kind"]].format(**interval)))
     return [*lines, ("pixels", protocol["quantisation"]), ("seed", f"{protocol['seed']}, jaxgan {protocol['jaxgan']}")]
+
+
+def warning(protocol: Mapping[str, Any]) -> str:
+    """What is to be said where fakes are real images; else nothing."""
+    fakes = protocol["fake"]
+    if all(fake["sha256"] == protocol["real"]["sha256"] for fake in fakes):
+        return "the fake side is the real side: these numbers say nothing of a generator."
+    copies, all_fakes = protocol["copies"], protocol["n_fake"] * len(fakes)
+    if not copies:
+        return ""
+    if copies == all_fakes:
+        return ("every fake is one of the real images, pixel for pixel: the fake side is part of the real side, and "
+                "these numbers say nothing of a generator.")
+    return f"{copies:,} of {all_fakes:,} fakes are real images, pixel for pixel."
 
 
 def side(record: Mapping[str, str]) -> str:
@@ -110,17 +127,38 @@ def comparison(files: Mapping[str, Sequence[Result]], differing: Sequence[str]) 
 
 
 def protocol_differences(files: Mapping[str, Sequence[Result]]) -> list[str]:
-    """Lines such as `fd: n_real is 1797 in a.json, 1000 in b.json`, for every metric that two files have both."""
-    (first, reference), *others = files.items()
+    """Lines such as `fd: n_real is 1797 in a.json and c.json, 1000 in b.json`: every fact in which any two of the files
+    differ about a metric that both have."""
+    found: dict[tuple[str, str], dict[str, dict[str, None]]] = {}
+    for (one, results), (other, others) in itertools.combinations(files.items(), 2):
+        for metric in dict.fromkeys(result["protocol"]["metric"] for result in results):
+            for key, *values in unlike(protocols(results, metric), protocols(others, metric)):
+                for name, value in zip((one, other), values):
+                    found.setdefault((metric, key), {}).setdefault(str(value), {})[name] = None
+    return [f"{metric}: {key} is " + ", ".join(f"{value} in {' and '.join(names)}" for value, names in values.items())
+            for (metric, key), values in found.items()]
+
+
+def protocols(results: Sequence[Result], metric: str) -> list[dict[str, Any]]:
+    """What the results of one metric were obtained by, each way once."""
+    ways: list[dict[str, Any]] = []
+    for result in results:
+        if result["protocol"]["metric"] == metric and (way := flatten(result)) not in ways:
+            ways.append(way)
+    return ways
+
+
+def unlike(one: Sequence[Mapping[str, Any]], two: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any, Any]]:
+    """(fact, its value in one, its value in two) of what keeps two lists of protocols apart; nothing where all of one
+    are among the other. A protocol that has no equal is set against the nearest it has."""
+    few, many = sorted((one, two), key=len)
     lines = []
-    for name, results in others:
-        for result in results:
-            same = [each for each in reference if each["protocol"]["metric"] == result["protocol"]["metric"]]
-            flat, theirs = flatten(result), [flatten(each) for each in same]
-            if theirs and flat not in theirs:
-                lines += [f"{result['protocol']['metric']}: {key} is {theirs[0].get(key)} in {first}, {flat.get(key)} "
-                          f"in {name}" for key in sorted(flat | theirs[0]) if flat.get(key) != theirs[0].get(key)]
-    return list(dict.fromkeys(lines))
+    for way in few:
+        if way not in many:
+            apart = [[(key, way.get(key), other.get(key)) for key in sorted({*way, *other})
+                      if way.get(key) != other.get(key)] for other in many]
+            lines += min(apart, key=len)
+    return [(key, *(values if few is one else values[::-1])) for key, *values in lines]
 
 
 def flatten(result: Result) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -51,6 +52,8 @@ def test_identical_sets_score_zero(command, place):
                  "uint8", "seed", "±"):
         assert text in out
     assert "FID" not in out.upper().replace("FD200", "")  # the name belongs to Inception
+    assert "NOTE        the fake side is the real side" in out
+    assert {result["protocol"]["copies"] for result in results} == {200}
     assert "Traceback" not in err
 
 
@@ -76,10 +79,55 @@ def test_a_run_is_scored_by_seeds(trained, place, capsys):
     assert run("again", "--draws=3")["fd60_pixels"] == three
 
 
+def test_a_run_against_other_data(trained, place):
+    """They are brought to the size of its images; what it was trained on is not looked at."""
+    rng = np.random.default_rng(0)
+    for name, num in (("large", 70), ("unseen", 50)):
+        np.savez(f"{name}.npz", images=rng.integers(256, size=(num, 16, 20, 3), dtype=np.uint8))
+    arguments = f"--workdir={trained}", "--metrics=fd,nn_ratio", "--num=40", "--draws=1", "--real=large.npz"
+    found = scored("other", *arguments, "--held_out=unseen.npz")
+    protocol = found["nn_ratio40_pixels"]["protocol"]
+    assert (protocol["n_real"], protocol["n_held_out"], protocol["real"]["data"]) == (70, 50, "large")
+    brought = data.open({"name": "npz", "path": "large.npz", "resolution": 8, "channels": 1})
+    assert protocol["real"]["sha256"] == brought.info.content_hash
+    with pytest.raises(InputError, match="held out"):
+        evaluate.main([*arguments, "--backbone=pixels"])
+
+
+def test_a_converted_run_has_to_be_told_its_data(trained, place):
+    shutil.copytree(trained, "converted")
+    path = place / "converted" / "environment.json"
+    record = json.loads(path.read_text())
+    record["data"] |= {"name": "converted", "content_hash": ""}
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"converted from published weights.*--real=P\.$"):
+        evaluate.main(["--workdir=converted"])
+    assert scored("told", "--workdir=converted", "--real=real.npz", "--metrics=fd", "--num=40", "--draws=1")
+
+
+def test_two_processes_at_once_share_one_cache(command, place):
+    """Neither disturbs the other, what they leave serves the next, and what is damaged is made again."""
+    arguments = "--fake=fake.npz", "--real=real.npz", "--metrics=fd,prdc", "--draws=2", "--backbone=pixels"
+    processes = [command("evaluate", *arguments, f"--json={name}.json", wait=False) for name in ("one", "two")]
+    for process in processes:
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+    one, two = ((place / f"{name}.json").read_text() for name in ("one", "two"))
+    assert one == two
+    kept = sorted((place / "cache" / "jaxgan" / "metrics").iterdir())
+    assert {path.suffix for path in kept} == {".npy"}
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:-9])
+    assert evaluate.main([*arguments, "--json=again.json"]) == 0
+    assert (place / "again.json").read_text() == one
+    assert sorted((place / "cache" / "jaxgan" / "metrics").iterdir()) == kept
+
+
 def test_results_under_different_protocols_are_not_compared(place, capsys):
     common = "--real=real.npz", "--metrics=fd", "--draws=1"
     scored("a", "--fake=fake.npz", *common)
     scored("b", "--fake=real.npz", "--num=80", "--seed=3", *common)
+    assert "every fake is one of the real images, pixel for pixel" in capsys.readouterr().out
     scored("fewer", "--fake=fake.npz", "--num=50", *common)
     scored("other", "--fake=fake.npz", "--real=fake.npz", "--metrics=fd", "--draws=1")
     capsys.readouterr()
@@ -90,6 +138,8 @@ def test_results_under_different_protocols_are_not_compared(place, capsys):
     for other, difference in (("fewer", "fd: n_fake is 80 in a.json, 50 in fewer.json"), ("other", "fd: real.sha256")):
         with pytest.raises(InputError, match=difference):
             evaluate.main(["--compare", "a.json", f"{other}.json"])
+    with pytest.raises(InputError, match=r"n_fake is 80 in a.json and b.json, 50 in fewer.json"):
+        evaluate.main(["--compare", "a.json", "b.json", "fewer.json"])
     capsys.readouterr()
     assert evaluate.main(["--compare", "a.json", "fewer.json", "--force"]) == 0
     assert "PROTOCOLS DIFFER" in capsys.readouterr().out
@@ -123,6 +173,7 @@ def test_the_report_is_a_page_with_pictures(place, capsys):
     (["--fake=fake.npz", "--real=real.npz", "extra"], "Unrecognized arguments: extra"),
     (["--compare", "fake.npz", "real.npz"], "holds no results"),
     (["--compare", "a.json"], "needs two files or more"),
+    (["--compare", "a.json", "b.json", "--real=real.npz"], "Give --workdir=DIR"),
     (["--compare", "a.json", "b.json"], "Cannot read a.json"),
 ])
 def test_refusals(place, arguments, message):

@@ -152,3 +152,14 @@ def test_clusters_that_are_plain_to_see():
     np.testing.assert_allclose(sorted(centres.tolist()), sorted(means.tolist()), atol=0.2)
     assert [len(set(cells[start:start + 20])) for start in (0, 20, 40)] == [1, 1, 1]
     assert len(kmeans(np.ones((5, 2)), 3, rng)[0]) == 3
+
+
+def test_the_best_of_several_starts_is_kept():
+    points = np.random.default_rng(0).standard_normal((60, 2))
+
+    def spread(rng, restarts):
+        centres, cells = kmeans(points, 6, rng, restarts=restarts)
+        return np.sum((points - centres[cells]) ** 2)
+    rng = np.random.default_rng(7)
+    single = [spread(rng, 1) for _ in range(10)]
+    assert spread(np.random.default_rng(7), 10) == min(single) < max(single)

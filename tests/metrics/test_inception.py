@@ -1,12 +1,15 @@
 """FID's network gives the features and logits of pytorch-fid and torch-fidelity."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 from published import rule_weights
 
-from jaxgan import compilation
+from jaxgan import compilation, evaluate, prepare
 from jaxgan.errors import InputError
-from jaxgan.interop import names
+from jaxgan.interop import names, safetensors
 from jaxgan.layers.pooling import average_pool, max_pool
 from jaxgan.metrics.backbones import inception
 
@@ -75,3 +78,24 @@ def test_pooling(size, stride, padding):
     found = max_pool(x, size, stride=stride, padding=padding), average_pool(x, size, stride=stride, padding=padding)
     np.testing.assert_array_equal(found[0], np.nanmax(windows, (-1, -2)))
     np.testing.assert_allclose(found[1], np.nanmean(windows, (-1, -2)), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_score_on_other_weights_is_prepared_and_not_called_fid(tensors, tmp_path, monkeypatch):
+    """From a file of weights to the JSON of `evaluate`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("jaxgan.metrics.features.BATCH", 2)
+    safetensors.write(tmp_path / "mine.safetensors", tensors, {})
+    sha256 = hashlib.sha256((tmp_path / "mine.safetensors").read_bytes()).hexdigest()
+    prepare.main(["--weights=inception-custom", "--from=mine.safetensors"])
+    rng = np.random.default_rng(0)
+    for side, high in (("real", 256), ("fake", 200)):
+        np.savez(f"{side}.npz", images=rng.integers(high, size=(16, 32, 32, 3), dtype=np.uint8))
+    evaluate.main(["--fake=fake.npz", "--real=real.npz", "--metrics=fid,is,sfid", "--backbone=inception-custom",
+                   "--draws=1", "--json=scores.json"])
+    results = json.loads((tmp_path / "scores.json").read_text())["results"]
+    title = f"inception-custom-{sha256[:8]}"
+    assert [result["name"] for result in results] == [f"fd16_{title}", f"is16_{title}", f"sfd16_{title}"]
+    assert {result["protocol"]["backbone"]["weights_sha256"] for result in results} == {sha256}
+    assert all(np.isfinite(result["value"]) and result["value"] > 0 for result in results)

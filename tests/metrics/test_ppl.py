@@ -26,17 +26,17 @@ def test_trimming_as_in_torch_fidelity(shared):
         assert trimmed_mean(arrays["distances"]) == pytest.approx(values["mean"], rel=1e-6)
 
 
-def draw(seeds):
-    return np.stack([np.random.default_rng(int(seed)).standard_normal(3) for seed in seeds]), None
+def normal(seeds, _):
+    return np.stack([np.random.default_rng(int(seed)).standard_normal(3) for seed in seeds])
 
 
-def space(stretch, spherical):
-    return Space(draw, lambda codes, _: codes * stretch, spherical, lambda images: images)
+def space(stretch=1.0, spherical=False, codes=normal, labels=lambda seeds: None, synthesize=None):
+    return Space(labels, codes, synthesize or (lambda codes, _: codes * stretch), spherical, lambda images: images)
 
 
 def test_length_of_paths_in_closed_form():
     """A generator that multiplies: on a line the length is that of b − a, whose square is 2 × 3 in the mean."""
-    spaces = {"z": space(1.0, True), "w": space(2.0, False)}
+    spaces = {"z": space(spherical=True), "w": space(2.0)}
     metric = METRICS["ppl"](num_samples=2000)
     found = metric.compute(Sides(NOTHING, NOTHING, spaces=spaces), np.random.default_rng(0))
     assert found.keys() == {"ppl_z_full", "ppl_z_end", "ppl_w_full", "ppl_w_end"}
@@ -46,21 +46,20 @@ def test_length_of_paths_in_closed_form():
 
 
 def test_great_arcs_between_unit_vectors_have_the_angle_for_a_length():
-    def unit(seeds):
-        codes = draw(seeds)[0]
-        return codes / np.linalg.norm(codes, axis=1, keepdims=True), None
-    sphere = Space(unit, lambda codes, _: codes, True, lambda images: images)
-    found = METRICS["ppl"](num_samples=4000).compute(Sides(NOTHING, NOTHING, spaces={"z": sphere}),
-                                                     np.random.default_rng(0))
+    def unit(seeds, labels):
+        codes = normal(seeds, labels)
+        return codes / np.linalg.norm(codes, axis=1, keepdims=True)
+    sphere = {"z": space(spherical=True, codes=unit)}
+    found = METRICS["ppl"](num_samples=4000).compute(Sides(NOTHING, NOTHING, spaces=sphere), np.random.default_rng(0))
     expected = np.pi**2 / 2 - 2  # of the squared angle, whose density is sin(angle) / 2
     assert [found["ppl_z_full"], found["ppl_z_end"]] == pytest.approx([expected] * 2, rel=0.06)
 
 
 def test_full_looks_at_the_whole_path_and_end_at_its_beginning():
     """Codes are their own place on the path; images change only in its second half."""
-    codes = iter(range(1000))
-    halves = Space(lambda seeds: (np.full((len(seeds), 1), next(codes) % 2, float), None),
-                   lambda place, _: np.maximum(place - 0.5, 0), False, lambda images: images)
+    ends = iter(range(1000))
+    halves = space(codes=lambda seeds, _: np.full((len(seeds), 1), next(ends) % 2, float),
+                   synthesize=lambda place, _: np.maximum(place - 0.5, 0))
     found = METRICS["ppl"](num_samples=640).compute(Sides(NOTHING, NOTHING, spaces={"w": halves}),
                                                     np.random.default_rng(0))
     assert found["ppl_w_end"] == 0
@@ -68,14 +67,19 @@ def test_full_looks_at_the_whole_path_and_end_at_its_beginning():
 
 
 def test_both_ends_of_a_step_carry_one_label_and_no_quantised_image():
-    seen = []
+    coded, made = [], []
+
+    def codes(seeds, labels):
+        coded.append(labels.copy())
+        return normal(seeds, labels)
 
     def synthesize(codes, labels):
-        seen.append(labels.copy())
+        made.append(labels.copy())
         return codes
-    labelled = Space(lambda seeds: (draw(seeds)[0], seeds % 5), synthesize, False, lambda images: images)
+    labelled = space(codes=codes, labels=lambda seeds: seeds % 5, synthesize=synthesize)
     METRICS["ppl"](num_samples=70).compute(Sides(NOTHING, NOTHING, spaces={"w": labelled}), np.random.default_rng(0))
-    assert all((one == other).all() for one, other in zip(seen[::2], seen[1::2]))
+    for seen in (coded, made):
+        assert all((one == other).all() for one, other in zip(seen[::2], seen[1::2]))
 
 
 def test_it_needs_a_generator():

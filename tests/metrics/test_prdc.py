@@ -3,7 +3,7 @@ import pytest
 
 from jaxgan.errors import InputError
 from jaxgan.metrics import METRICS
-from jaxgan.metrics.prdc import precision_recall_density_coverage, squared_radii
+from jaxgan.metrics.prdc import Points, nearby, precision_recall_density_coverage, squared_radii
 
 
 @pytest.fixture
@@ -87,3 +87,49 @@ def test_neighbours_and_their_number(prdc, rng):
     with pytest.raises(InputError, match="k must be at least 1; got 0"):
         prdc(x, x, k=0)
     assert METRICS["prdc"]().score({"coverage": 0.9}) < METRICS["prdc"]().score({"coverage": 0.1})
+
+
+def by_definition(real, fake, k):
+    """From all distances at once, each from its pair."""
+    def distances(x, y):
+        return np.linalg.norm(x[:, None] - y, axis=-1)
+    real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
+    between = distances(fake, real)
+    real_radii, fake_radii = (np.sort(distances(side, side), 1)[:, k] for side in (real, fake))
+    inside = between < real_radii
+    return {"precision": inside.any(1).mean(), "recall": (between < fake_radii[:, None]).any(0).mean(),
+            "density": inside.sum() / (k * len(fake)), "coverage": inside.any(0).mean()}
+
+
+@pytest.mark.parametrize("rows", [16, 500])
+@pytest.mark.parametrize("spoil", [
+    lambda x: x, lambda x: x * 1e-3 + 20, lambda x: x[:1] + 1e-4 * x, lambda x: x * 1e-25, lambda x: x * 1e18,
+    lambda x: np.repeat(x[:40], 4, 0)[:len(x)], lambda x: x * 30], ids=[
+    "alike", "collapsed and far off", "all but one image", "tiny", "huge", "repeated", "far too wide"])
+def test_screening_in_float32_leaves_nothing_out(rng, spoil, rows):
+    """Where the rounding of float32 hides which is nearer, and where it cannot even hold the squares."""
+    real = rng.standard_normal((160, 12)).astype(np.float32)
+    fake = spoil(rng.standard_normal((130, 12))).astype(np.float32)
+    scale = 1e-25 if np.abs(fake).max() < 1e-20 else 1e18 if np.abs(fake).max() > 1e15 else 1.0
+    real = (real * scale).astype(np.float32)
+    assert precision_recall_density_coverage(real, fake, 3, rows=rows) == pytest.approx(by_definition(real, fake, 3))
+
+
+def test_pairs_near_enough_are_few_and_all_there(rng, monkeypatch):
+    features = rng.standard_normal((2, 300, 256)).astype(np.float32) + np.float32(3)
+    exact = np.sum((features[0].astype(np.float64)[:, None] - features[1]) ** 2, axis=-1)
+    ours, theirs = (Points(side, features[0].mean(0, dtype=np.float64), 64) for side in features)
+    limits = np.quantile(exact, 0.01), np.quantile(exact, 0.002)
+
+    def dense(*_):
+        raise AssertionError("the tile was taken in float64")
+    monkeypatch.setitem(nearby.__globals__, "squared_distances", dense)  # the package has a function of that name
+    at, to = slice(64, 192), slice(100, 300)
+    asked = rng.random(200) < 0.5
+    one, two, square = nearby(ours, at, theirs, to, np.full(128, limits[0]), np.full(200, limits[1]), asked)
+    np.testing.assert_allclose(square, exact[one, two], rtol=1e-13)
+    wanted = ((exact[at, to] < limits[0]) & asked) | (exact[at, to] < limits[1])
+    found = np.zeros_like(wanted)
+    found[one - at.start, two - to.start] = True
+    assert found[wanted].all()
+    assert len(one) == found.sum() < 1.05 * wanted.sum() + 3
