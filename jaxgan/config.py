@@ -62,19 +62,19 @@ def default() -> ConfigDict:
 
 
 def data_argument(argument: str) -> dict[str, Any]:
-    """The `data` section a config's argument names: digits, mnist, cifar10, folder:PATH, npz:PATH or tfds:NAME."""
+    """The `data` section an argument names: digits, stacked_mnist, mnist, cifar10, folder:PATH, npz:PATH, tfds:NAME."""
     name, _, value = argument.partition(":")
     if name in ("mnist", "cifar10") and not value:
         return {"name": "tfds", "dataset": name}
-    if name == "digits" and not value:
-        return {"name": "digits"}
+    if name in ("digits", "stacked_mnist") and not value:
+        return {"name": name}
     keys = {"folder": "path", "npz": "path", "tfds": "dataset"}
     if name in keys and value:
         return {"name": name, keys[name]: value}
     if name in keys:
         raise InputError(f"Data {argument!r} lacks its {keys[name]}: write {name}:{keys[name].upper()}.")
-    raise InputError(f"There is no data called {argument!r}. "
-                     + suggest(name, ["digits", "mnist", "cifar10", "folder:PATH", "npz:PATH", "tfds:NAME"], "Data"))
+    known = ["digits", "mnist", "cifar10", "stacked_mnist", "folder:PATH", "npz:PATH", "tfds:NAME"]
+    raise InputError(f"There is no data called {argument!r}. " + suggest(name, known, "Data"))
 
 
 def variant(argument: str) -> tuple[dict[str, Any], bool]:

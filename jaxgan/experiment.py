@@ -57,10 +57,11 @@ class Experiment:
         return Sampler(self.parts.networks["generator"], self.parts.prior, self.parallel.mesh)
 
     def _initial_state(self) -> TrainState:
-        networks = {name: functools.partial(self._init_network, name) for name in PLAYERS}
+        networks = {name: functools.partial(self.init_network, name) for name in PLAYERS}
         return update.initial_state(self.method, networks, self.config["seed"])
 
-    def _init_network(self, name: str, key: Array) -> PyTree:
+    def init_network(self, name: str, key: Array) -> PyTree:
+        """The variables that a player's network begins with."""
         label = None
         if self.info.num_classes:
             classes = self.info.label_kind == "class"

@@ -1,6 +1,5 @@
 """Reads the fixtures of reference networks (PyTorch names and layouts) as variables of ours, and compares."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,14 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan.interop.names import nest
+from jaxgan.models import _published
+
 # float64 tells a wrong epsilon from rounding, and is compared at 1e-9; float32 is what people run.
 WIDTHS = [pytest.param(True, id="float64"), pytest.param(False, id="float32", marks=pytest.mark.slow)]
-SKIPPED = ("num_batches_tracked", "sv0")  # sv0: the last singular value, kept by the reference for its log
-LEAVES = {"weight": ("params", "kernel"), "weight_orig": ("params", "kernel"), "bias": ("params", "bias"),
-          "weight_u": ("spectral", "u"), "u0": ("spectral", "u"), "weight_v": ("spectral", "v"),
-          "running_mean": ("batch_stats", "mean"), "stored_mean": ("batch_stats", "mean"),
-          "running_var": ("batch_stats", "var"), "stored_var": ("batch_stats", "var"),
-          "sigma": ("params", "gain"), "gamma": ("params", "gain"), "gain": ("params", "scale")}
 
 
 def nhwc(images: np.ndarray) -> np.ndarray:
@@ -25,56 +21,28 @@ def nhwc(images: np.ndarray) -> np.ndarray:
 
 
 class Reference(NamedTuple):
-    """One network of a fixture. names: (pattern, replacement) from its module names to ours with slashes, in order."""
+    """One network of a fixture, its tensors named by the package's table for `network`. taken: the shape it takes."""
 
     arrays: dict[str, np.ndarray]
     prefix: str
-    names: Sequence[tuple[str, str]]
-    bottom: tuple[int, int] = (4, 4)
+    network: nn.Module
+    taken: tuple[int, ...]
 
     def variables(self, group: str, wide: bool) -> dict:
         """`group` "" is the state the network starts from, "grad_" its gradients, "after_" its buffers in the end."""
-        dtype = np.float64 if wide else np.float32
-        start = f"{group}{self.prefix}{'_f64' if wide and group else ''}/"
-        tree: dict = {}
-        for key in self.arrays:
-            if key.startswith(start) and not key.endswith(SKIPPED):
-                collection, *path, value = self._leaf(key[len(start):], self.arrays[key])
-                node = tree.setdefault(collection, {})
-                for part in path[:-1]:
-                    node = node.setdefault(part, {})
-                node[path[-1]] = jnp.asarray(value.astype(dtype))
-                if path[-1] == "u" and not group:
-                    node.setdefault("v", jnp.nan)  # where a reference stores none, nothing may read it
-        return tree
+        found = _published.look(self._tensors(f"{self.prefix}/"))
+        shapes = _published.shapes_of(self.network, self.taken)
+        tensors = self._tensors(f"{group}{self.prefix}{'_f64' if wide and group else ''}/")
+        tensors = _published.canonical(tensors, found.source)
+        table = _published.published_names(shapes, found)
+        flat = {name: _published.ours(tensors[theirs], name, shapes) for name, theirs in table.items()
+                if theirs in tensors}
+        # Where a reference stores no right singular vector, nothing may read ours.
+        flat |= {} if group else {name: np.full(shapes[name], np.nan) for name in shapes.keys() - flat.keys()}
+        return nest({name: jnp.asarray(leaf.astype("float64" if wide else "float32")) for name, leaf in flat.items()})
 
-    def _leaf(self, key: str, value: np.ndarray) -> list:
-        module, _, leaf = key.rpartition(".")
-        collection, name = LEAVES[leaf]
-        for pattern, replacement in self.names:
-            module = re.sub(f"^{pattern}", replacement, module)
-        path = module.split("/")
-        if path[-1] == "embed" and name == "kernel":
-            name = "embedding"
-        elif name == "kernel" and value.ndim == 1:
-            name = "scale"
-        elif path == ["dense"] and name != "v":
-            value = self._pixels_first(value.reshape(-1) if name == "u" else value).T
-        elif name == "kernel":
-            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        elif name == "v":
-            rows = self.arrays[f"{self.prefix}/{key.replace('weight_v', 'weight_orig')}"]
-            value = value.reshape(rows.shape[1:])
-            value = value.transpose(1, 2, 0).ravel() if value.ndim == 3 else value
-        elif name == "u" or (name == "gain" and value.ndim == 1):
-            value = value.reshape(-1 if name == "u" else ())
-        path = [*path, "spectral"] if collection == "spectral" else path
-        return [collection, *path, name, value]
-
-    def _pixels_first(self, value: np.ndarray) -> np.ndarray:
-        """Rows of the first layer, which are (channel, row, column) there and (row, column, channel) here."""
-        split = value.reshape(-1, *self.bottom, *value.shape[1:])
-        return np.moveaxis(split, 0, 2).reshape(value.shape)
+    def _tensors(self, start: str) -> dict[str, np.ndarray]:
+        return {key.removeprefix(start): self.arrays[key] for key in self.arrays if key.startswith(start)}
 
 
 def run(network: nn.Module, variables: dict, inputs: tuple, cotangent: np.ndarray, output: Callable) -> tuple:

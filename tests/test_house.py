@@ -45,15 +45,15 @@ def test_no_option_is_read_with_a_silent_default():
 
 def test_no_framework_but_jax_is_imported():
     heavy = "tensorflow", "torch", "clu", "keras"
-    code = ("import sys; import jaxgan.main, jaxgan.sample, jaxgan.prepare, jaxgan.evaluate, "
-            "jaxgan.evaluation, jaxgan.training_run; "
+    code = ("import sys; import jaxgan.main, jaxgan.sample, jaxgan.prepare, jaxgan.convert, jaxgan.evaluate, "
+            "jaxgan.conversion, jaxgan.evaluation, jaxgan.training_run; "
             f"print([m for m in {heavy!r} if m in sys.modules])")
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert out.strip() == "[]"
 
 
 @pytest.mark.parametrize("module", ["jaxgan", "jaxgan.config", "jaxgan.main", "jaxgan.sample", "jaxgan.evaluate",
-                                    "jaxgan.invert"])
+                                    "jaxgan.invert", "jaxgan.convert"])
 def test_what_answers_a_wrong_option_imports_no_jax(module):
     code = f"import sys, {module}; print('jax' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout

@@ -16,14 +16,18 @@ from jaxgan.models import FAMILIES
 from jaxgan.models.dcgan import _levels
 
 BATCH, Z_DIM, CLASSES = 3, 6, 4
-RESIDUAL = ("resnet", "biggan", "biggan_deep", "r3gan", "stylegan2")
+RESIDUAL = ("resnet", "biggan", "biggan_deep", "r3gan", "vit", "stylegan2", "stylegan3")
 NORMED = {True: ("dcgan", "resnet", "biggan", "biggan_deep"), False: ("dcgan",)}  # by default, whether in G or in D
-UNBOUNDED = ("r3gan", "stylegan2")  # their last layer is linear
-WIDE_STYLES = ("stylegan2",)  # dense layers are float32 whatever the dtype
-WHOLE_BATCH = ("stylegan2",)  # the discriminator looks at the minibatch standard deviation
+UNBOUNDED = ("r3gan", "vit", "stylegan2", "stylegan3")  # their last layer is linear
+WIDE_STYLES = ("stylegan2", "stylegan3")  # dense layers are float32 whatever the dtype
+TOKENS = ("vit",)  # the networks whose matrix products are of tokens [B, N, C]
+WHOLE_BATCH = ("stylegan2", "stylegan3")  # the discriminator looks at the minibatch standard deviation
 SMALL = {"mlp": {"width": 8, "depth": 2}, "dcgan": {"width": 4}, "resnet": {"width": 2}, "biggan": {"width": 2},
          "biggan_deep": {"width": 8, "depth": 1}, "r3gan": {"width": 4, "blocks": 1, "group_width": 4},
-         "stylegan2": {"width": 4, "max_width": 8, "mapping_layers": 2, "float32_stages": 0}}
+         "vit": {"width": 16, "depth": 4, "heads": 2, "patch": 4},
+         "stylegan2": {"width": 4, "max_width": 8, "mapping_layers": 2, "float32_stages": 0},
+         "stylegan3": {"width": 4, "max_width": 8, "mapping_layers": 2, "float32_stages": 0}}
+SMALL_GENERATOR = {"stylegan3": {"num_layers": 3, "margin": 2}}  # fields that its discriminator does not have
 SHAPES = {
     "mlp": [(28, 28, 1), (32, 32, 3), (48, 32, 4), (33, 29, 1), (1, 1, 2)],
     "dcgan": [(28, 28, 1), (32, 32, 3), (48, 32, 4), (33, 29, 1), (65, 65, 3), (8, 8, 1), (15, 100, 1)],
@@ -43,8 +47,8 @@ CASES = [(name, shape, labels) for name in FAMILIES for shape in SHAPES[name] fo
 
 def networks(name, shape, num_classes=0, **fields):
     family = FAMILIES[name]
-    return [network(image_shape=shape, num_classes=num_classes, **SMALL[name], **fields)
-            for network in (family.Generator, family.Discriminator)]
+    return [network(image_shape=shape, num_classes=num_classes, **SMALL[name], **own, **fields)
+            for network, own in ((family.Generator, SMALL_GENERATOR.get(name, {})), (family.Discriminator, {}))]
 
 
 def initialise(network, argument, label=None, seed=0):
@@ -57,6 +61,12 @@ def latents(seed=0):
 
 def dtypes(tree):
     return {str(leaf.dtype) for leaf in jax.tree.leaves(tree)}
+
+
+def steps(program):
+    """The equations of a program, those of its scans in their place."""
+    for step in program.eqns:
+        yield from steps(step.params["jaxpr"]) if step.primitive.name == "scan" else (step,)
 
 
 def tables(params):
@@ -134,10 +144,12 @@ def test_bfloat16_computes_narrow_and_answers_wide(pair):
     program = jax.make_jaxpr(run)(*pair.variables, latents())
     assert {str(out.dtype) for out in program.out_avals} == {"float32"}
     convolutions, dense = ("conv_general", "gan_convolution"), ("dot_general",) * (pair.name not in WIDE_STYLES)
-    products = [str(step.outvars[0].aval.dtype) for step in program.eqns
+    # In float32 are the vectors of spectral normalization, and what is not of tokens where there are tokens.
+    rank = 3 if pair.name in TOKENS else 2
+    products = [str(step.outvars[0].aval.dtype) for step in steps(program.jaxpr)
                 if step.primitive.name.startswith(convolutions + dense)
-                and step.outvars[0].aval.ndim > 1]  # less are the vectors of spectral normalization, in float32
-    wide = len(dense)  # the last is the logit
+                and step.outvars[0].aval.ndim >= rank]
+    wide = len(dense) * (rank == 2)  # the last is the logit
     assert products == ["bfloat16"] * (len(products) - wide) + ["float32"] * wide
     assert len(products) >= 6
     narrow = quick_jit(lambda z: generator.apply(pair.variables[0], z, pair.label, train=False))(latents())

@@ -34,7 +34,8 @@ def networks(arrays, dtype):
     pairs = []
     for player in ("G", "D"):
         network, _, flat = r3gan.convert(read(arrays, player), player)
-        pairs.append((network.clone(dtype=dtype), nest({name: leaf.astype(dtype) for name, leaf in flat.items()})))
+        variables = nest({name: leaf.astype(dtype) for name, leaf in flat.items()})
+        pairs.append((network.clone(dtype=dtype), variables["params"]))
     return pairs
 
 
@@ -89,7 +90,7 @@ def test_both_updates(name, dtype, shared):
     assert max(errors.values()) <= tolerance, errors
     for player, gradient in zip(("G", "D"), gradients):
         _, _, expected = r3gan.convert(read(arrays, f"grad_{player}{suffix}"), "gradients")
-        gradient = flatten_dict(gradient, sep="/")
+        gradient = flatten_dict({"params": gradient}, sep="/")
         assert gradient.keys() == expected.keys()
         errors |= {f"{player}/{key}": error(leaf, expected[key]) for key, leaf in gradient.items()}
     print(name, dtype, max(errors.values()))

@@ -6,12 +6,6 @@ from reference import WIDTHS, Reference, check_network, nhwc
 
 from jaxgan.models import resnet
 
-BLOCK = [(r"blocks\.(\d)\.0", lambda match: f"block{int(match[1]) + 1}"),
-         (r"(\w+)\.conv2d0", r"\1/shortcut"), (r"(\w+)\.conv2d(\d)", r"\1/conv\2")]
-GENERATOR = [("linear0", "dense"), *BLOCK, (r"(block\d)\.bn(\d)", r"\1/norm\2/batch"), ("bn4", "norm/batch"),
-             ("conv2d5", "output")]
-DISCRIMINATOR = [*BLOCK, ("linear1", "head/linear")]
-
 
 @pytest.fixture(scope="module")
 def arrays(shared):
@@ -22,7 +16,7 @@ def arrays(shared):
 def test_generator(arrays, wide):
     network = resnet.Generator((32, 32, 3), width=8, norm_eps=1e-4)
     expected = [nhwc(arrays[f"G_{mode}" + wide * "_f64"]) for mode in ("eval", "train")]
-    print(check_network(network, Reference(arrays, "G", GENERATOR), (arrays["z"],), nhwc(arrays["ct_img"]),
+    print(check_network(network, Reference(arrays, "G", network, (16,)), (arrays["z"],), nhwc(arrays["ct_img"]),
                         lambda image: image, expected, wide))
 
 
@@ -30,5 +24,5 @@ def test_generator(arrays, wide):
 def test_discriminator(arrays, wide):
     network = resnet.Discriminator((32, 32, 3), width=8, spectral_eps=1e-6, relu_shortcut=True)
     expected = [arrays[f"D_{mode}_adv_output" + wide * "_f64"] for mode in ("eval", "train")]
-    print(check_network(network, Reference(arrays, "D", DISCRIMINATOR), (nhwc(arrays["x"]),), arrays["ct"],
+    print(check_network(network, Reference(arrays, "D", network, (32, 32, 3)), (nhwc(arrays["x"]),), arrays["ct"],
                         lambda output: output.logit, expected, wide))

@@ -1,8 +1,8 @@
 """Reads a pickle without unpickling it.
 
 A pickle is a program, and `pickle.load` runs what it asks for. Here its instructions are interpreted one by one: they
-can build numbers, strings, tuples, lists and dicts, and call what the caller's table names. Nothing is ever imported,
-no attribute is looked up, no object's state is set; any other name is refused before it is used.
+can build numbers, strings, tuples, lists and dicts, and call what the caller's table names. Nothing is ever imported
+and no attribute is looked up; any other name is refused before it is used. Sets come out as lists.
 """
 
 import pickletools
@@ -22,6 +22,13 @@ class Name(NamedTuple):
     text: str
 
 
+class Instance:
+    """What stands for an object of a class that the table knows: the state it was given, and nothing that acts."""
+
+    def __init__(self, *_: Any):
+        self.state: dict = {}
+
+
 DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, EOFError,
           struct.error)
 
@@ -30,8 +37,9 @@ def load(file: BinaryIO, where: str, calls: Mapping[str, Callable], persistent: 
     """What the pickle that `file` stands at describes; afterwards `file` stands behind it.
 
     where: the file's name, for messages. calls: "module.name" -> what a call of it gives; OrderedDict, which becomes a
-    dict, is always known. A known name that is not called comes out as `Name`. persistent(id) -> the object kept
-    outside the pickle. Raises InputError for an unknown name or instruction, and for damage of any kind.
+    dict, is always known. A known name that is not called comes out as `Name`. Of objects only an `Instance` takes the
+    state it is given. persistent(id) -> the object kept outside the pickle. Raises InputError for an unknown name or
+    instruction, and for damage of any kind.
     """
     machine = _Machine(where, {ORDERED: lambda pairs=(): dict(pairs), **calls}, persistent)
     try:
@@ -102,6 +110,11 @@ class _Machine:
             raise TypeError("a call of something that is no name")
         self.stack.append(self.calls[function.text](*arguments))
 
+    def set_state(self) -> None:
+        state, target = self.pop(), self.stack[-1]
+        if type(target) is Instance and type(state) is dict:  # others, such as state_dict's OrderedDict, need none
+            target.state = state
+
     def name_from_stack(self) -> None:
         attribute, module = self.pop(), self.pop()
         self.name(str(module), str(attribute))
@@ -115,7 +128,7 @@ _LITERALS = {"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "B
              "STRING", "UNICODE"}
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "MARK": lambda: MARK,
-    "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
+    "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list}
 _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "POP": lambda m, _: m.stack.pop(),
     "POP_MARK": lambda m, _: m.since_mark(),
@@ -125,6 +138,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "TUPLE3": lambda m, _: m.collect(3),
     "APPEND": lambda m, _: (lambda value: m.top(list).append(value))(m.pop()),
     "APPENDS": lambda m, _: (lambda values: m.top(list).extend(values))(m.since_mark()),
+    "ADDITEMS": lambda m, _: (lambda values: m.top(list).extend(values))(m.since_mark()),
     "SETITEM": lambda m, _: m.set_items([m.pop(), m.pop()][::-1]),
     "SETITEMS": lambda m, _: m.set_items(m.since_mark()),
     "BINPUT": lambda m, index: m.memo.__setitem__(index, m.stack[-1]),
@@ -137,6 +151,6 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "STACK_GLOBAL": lambda m, _: m.name_from_stack(),
     "REDUCE": lambda m, _: m.call(),
     "NEWOBJ": lambda m, _: m.call(),
-    "BUILD": lambda m, _: m.pop(),  # state_dict's OrderedDict carries attributes; they are dropped
+    "BUILD": lambda m, _: m.set_state(),
     "BINPERSID": lambda m, _: m.stack.append(m.persistent(m.pop())),
 }

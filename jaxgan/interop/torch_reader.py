@@ -19,27 +19,37 @@ MAGIC = 0x1950A86A20F9469CFC6C  # what a file of the older format starts with
 DTYPES = {"Float": np.float32, "Double": np.float64, "Half": np.float16, "BFloat16": ml_dtypes.bfloat16,
           "Char": np.int8, "Byte": np.uint8, "Short": np.int16, "Int": np.int32, "Long": np.int64, "Bool": np.bool_}
 STORAGES = {f"torch.{name}Storage": np.dtype(dtype) for name, dtype in DTYPES.items()}
+NUMPY = ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 DEEPEST, MOST = 16, 100_000  # of nesting and of entries that a file of weights is believed to have
 
 
 def load(path: str | Path) -> Any:
     """What was saved, of dicts, lists, tuples, strings, numbers, None and numpy arrays; arrays may be read-only views
     of one another. Raises InputError for any other content and for a damaged file."""
-    path = Path(path)
     try:
-        with path.open("rb") as file:
-            if zipfile.is_zipfile(file):
-                return _load_zip(file, path)
-            file.seek(0)
-            return _load_legacy(file, path)
+        with Path(path).open("rb") as file:
+            return load_from(file, str(path))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def load_from(file: BinaryIO, where: str) -> Any:
+    """`load` of an open file. where: its name, for messages."""
+    size = file.seek(0, io.SEEK_END)
+    zipped = zipfile.is_zipfile(file)
+    file.seek(0)
+    return (_load_zip if zipped else _load_legacy)(file, where, size)
+
+
 def read(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays among what was saved, by name; names inside nested dicts and lists are joined by dots."""
+    return flat(load(path), str(path))
+
+
+def flat(content: Any, where: str) -> dict[str, np.ndarray]:
+    """The arrays in nested dicts and lists, names joined by dots. Raises InputError for none, or for far too much."""
     arrays: dict[str, np.ndarray] = {}
-    pending: list[tuple[str, Any, int]] = [("", load(path), 0)]
+    pending: list[tuple[str, Any, int]] = [("", content, 0)]
     visited = 0
     while pending and (visited := visited + 1) + len(pending) < MOST:
         name, value, depth = pending.pop()
@@ -50,28 +60,28 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
             pending += [(f"{name}.{key}" if name else str(key), entry, depth + 1) for key, entry in entries]
     if pending or not arrays:
         what = "too much that is nested" if pending else "no arrays"
-        raise InputError(f"{path} is no file of weights: it holds {what}.")
+        raise InputError(f"{where} is no file of weights: it holds {what}.")
     return dict(sorted(arrays.items()))
 
 
 @contextmanager
-def _damage_is_said(path: Path) -> Iterator[None]:
+def _damage_is_said(where: str) -> Iterator[None]:
     try:
         yield
     except InputError:
         raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, *pickles.DAMAGE) as error:
-        raise InputError(f"{path} is damaged or cut short, or no file of PyTorch.") from error
+        raise InputError(f"{where} is damaged or cut short, or no file of PyTorch.") from error
 
 
-def _load_zip(file: BinaryIO, path: Path) -> Any:
+def _load_zip(file: BinaryIO, where: str, size: int) -> Any:
     storages: dict[str, np.ndarray] = {}
-    with _damage_is_said(path):
+    with _damage_is_said(where):
         archive = zipfile.ZipFile(file)
         (top,) = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
-        read = _reader(archive, path.stat().st_size)
+        read = _reader(archive, size)
         if f"{top}byteorder" in archive.namelist() and read(f"{top}byteorder") != b"little":
-            raise InputError(f"{path} was written on a big-endian machine, which is not supported.")
+            raise InputError(f"{where} was written on a big-endian machine, which is not supported.")
 
         def persistent(identity: Any) -> np.ndarray:
             dtype, key, count = _storage(identity)
@@ -79,7 +89,7 @@ def _load_zip(file: BinaryIO, path: Path) -> Any:
                 storages[key] = np.frombuffer(read(f"{top}data/{key}"), dtype)
             return _checked(storages[key], dtype, count)
 
-        return pickles.load(io.BytesIO(read(f"{top}data.pkl")), str(path), _calls(path), persistent)
+        return pickles.load(io.BytesIO(read(f"{top}data.pkl")), where, tensor_calls(where), persistent)
 
 
 def _reader(archive: zipfile.ZipFile, left: int) -> Callable[[str], bytes]:
@@ -94,10 +104,10 @@ def _reader(archive: zipfile.ZipFile, left: int) -> Callable[[str], bytes]:
     return read
 
 
-def _load_legacy(file: BinaryIO, path: Path) -> Any:
+def _load_legacy(file: BinaryIO, where: str, size: int) -> Any:
     """Pickles of a magic number, the format's version, the machine, the content and the storages' keys; then for each
     key the number of its entries and the entries."""
-    left = path.stat().st_size
+    left = size
     storages: dict[str, np.ndarray] = {}
 
     def persistent(identity: Any) -> np.ndarray:
@@ -111,14 +121,14 @@ def _load_legacy(file: BinaryIO, path: Path) -> Any:
             storages[key] = np.empty(count, dtype)  # filled below, once its place in the file is known
         return _checked(storages[key], dtype, count)
 
-    with _damage_is_said(path):
-        magic, _, machine = (pickles.load(file, str(path), {}, _storage) for _ in range(3))
+    with _damage_is_said(where):
+        magic, _, machine = (pickles.load(file, where, {}, _storage) for _ in range(3))
         if magic != MAGIC:
-            raise InputError(f"{path} is no file of PyTorch.")
+            raise InputError(f"{where} is no file of PyTorch.")
         if machine["little_endian"] is not True:
-            raise InputError(f"{path} was written on a big-endian machine, which is not supported.")
-        result = pickles.load(file, str(path), _calls(path), persistent)
-        keys = pickles.load(file, str(path), {}, _storage)
+            raise InputError(f"{where} was written on a big-endian machine, which is not supported.")
+        result = pickles.load(file, where, tensor_calls(where), persistent)
+        keys = pickles.load(file, where, {}, _storage)
         if sorted(keys) != sorted(storages):
             raise ValueError("other storages than those named")
         for key in keys:
@@ -142,7 +152,12 @@ def _storage(identity: Any) -> tuple[np.dtype, str, int]:
     return STORAGES[storage.text], key, count
 
 
-def _calls(path: Path) -> dict[str, Callable]:
+def nothing(*_: Any) -> None:
+    """What an object that is read but not used comes out as."""
+
+
+def tensor_calls(where: str) -> dict[str, Callable]:
+    """Names that tensors, and the numbers kept beside them, are built with, for `pickles.load`."""
     def tensor(storage: np.ndarray, offset: int, size: tuple, stride: tuple, *_: Any) -> np.ndarray:
         """A view of a storage. The trailing arguments concern gradients."""
         numbers = [offset, *size, *stride]
@@ -156,8 +171,15 @@ def _calls(path: Path) -> dict[str, Callable]:
         strides = [step * storage.itemsize for step in stride]
         return np.lib.stride_tricks.as_strided(storage[offset:], size, strides)
 
+    def latin(text: str, encoding: str) -> bytes:
+        """How the older protocols write bytes."""
+        if encoding != "latin1":
+            raise ValueError("no bytes")
+        return str.encode(text, "latin1")
+
     def never(*_: Any) -> None:
-        raise InputError(f"{path} is refused: its pickle makes a storage of its own.")
+        raise InputError(f"{where} is refused: its pickle makes a storage of its own.")
 
     return {"torch._utils._rebuild_tensor": tensor, "torch._utils._rebuild_tensor_v2": tensor,
-            "torch._utils._rebuild_parameter": lambda data, *_: data, **dict.fromkeys(STORAGES, never)}
+            "torch._utils._rebuild_parameter": lambda data, *_: data, **dict.fromkeys(STORAGES, never),
+            **dict.fromkeys(NUMPY, nothing), "_codecs.encode": latin}

@@ -16,17 +16,18 @@ spectral_eps=1e-6 and, by an in-place ReLU, what relu_shortcut=True does in the 
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from jaxgan.errors import InputError
 from jaxgan.layers.conditional_norm import Norm
 from jaxgan.layers.residual import generator_blocks, image_head
 from jaxgan.layers.spectral import Layers
-from jaxgan.models import resnet
+from jaxgan.models import _published, resnet
 from jaxgan.models._stages import attention_stages, generator_stages
 from jaxgan.typing import Array
 
@@ -110,3 +111,27 @@ def output_norm(network: nn.Module, layers: Layers) -> Norm:
     """The BatchNorm in front of the output convolution, child "norm"."""
     epsilon = network.norm_eps if network.output_norm_eps is None else network.output_norm_eps
     return Norm("batch", layers, epsilon, network.norm_momentum, name="norm")
+
+
+def convert(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Generator, tuple[int, ...], dict]:
+    """A generator's state_dict, of PyTorch-StudioGAN or BigGAN-PyTorch -> its network, the shape of one latent that it
+    takes, and its variables under our names, flat and with their collections. where: the file. See `describe`.
+
+    Raises InputError where tensors are missing, unknown or of another shape.
+    """
+    network, taken = describe(tensors, where)
+    return network, taken, _published.variables(_published.look(tensors), network, taken, where)
+
+
+def describe(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Generator, tuple[int, ...]]:
+    """The generator that published tensors belong to, and the shape of one latent. `resnet` has the discriminators."""
+    found = _published.look(tensors)
+    needed = ("dense", "embed", "output", "block1/norm1/gain")
+    if found is None or not all(map(found.weight, needed)):
+        raise InputError(f"{where} does not hold the weights of a BigGAN generator: residual blocks, the layers before "
+                         "and after them, and a shared embedding of the label are looked for.")
+    num_classes, embed_dim = found.weight("embed")
+    hierarchical = found.weight("block1/norm1/gain")[1] > embed_dim
+    z_dim = found.weight("dense")[1] * (len(found.widths) + 1 if hierarchical else 1)
+    return Generator(num_classes=num_classes, hierarchical=hierarchical, embed_dim=embed_dim,
+                     **_published.generator_fields(found)), (z_dim,)

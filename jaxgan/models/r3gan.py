@@ -230,7 +230,7 @@ def published_names(network: Generator | Discriminator) -> dict[str, str]:
 
 def convert(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Generator | Discriminator, tuple[int, ...], dict]:
     """A published state_dict -> its network, the shape of one latent or image that it takes, and its parameters under
-    our names, flat. where: the file, for messages.
+    our names, flat and with their collection ("params/..."). where: the file, for messages.
 
     Raises InputError where tensors are missing, unknown or of another shape.
     """
@@ -241,7 +241,7 @@ def convert(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Generator | 
     shapes = {name: leaf.shape for name, leaf in flatten_dict(params, sep="/").items()}
     wanted = {table[name]: _published_shape(table[name], shape) for name, shape in shapes.items()}
     names.check(tensors, wanted, where, IGNORED)
-    return network, taken, {name: _ours(name, tensors[table[name]]) for name in shapes}
+    return network, taken, {f"params/{name}": _ours(name, tensors[table[name]]) for name in shapes}
 
 
 def describe(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Generator | Discriminator, tuple[int, ...]]:

@@ -15,9 +15,11 @@ published weights fit.
 """
 
 import functools
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from jaxgan.errors import InputError
@@ -26,6 +28,7 @@ from jaxgan.layers.conditional_norm import CONDITIONAL, PLAIN, Norm, label_vecto
 from jaxgan.layers.heads import AdversarialHead
 from jaxgan.layers.residual import DiscriminatorBlock, generator_blocks, image_head, summed_features
 from jaxgan.layers.spectral import INITIALIZERS, Layers
+from jaxgan.models import _published
 from jaxgan.models._stages import attention_stages, choose, discriminator_stages, generator_stages
 from jaxgan.typing import Array, DiscriminatorOutput
 
@@ -155,3 +158,29 @@ class Discriminator(nn.Module):
 def network_layers(network: Generator | Discriminator, player: str) -> Layers:
     init = choose(INITIALIZERS, network.initializer, f"{player}.initializer")
     return Layers(network.spectral, network.spectral_eps, network.spectral_iterate_in_eval, init, network.dtype)
+
+
+def convert(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Generator | Discriminator, tuple[int, ...], dict]:
+    """A published state_dict -> its network, the shape of one latent or image that it takes, and its variables under
+    our names, flat and with their collections. where: the file. See `describe`.
+
+    Raises InputError where tensors are missing, unknown or of another shape.
+    """
+    network, taken = describe(tensors, where)
+    return network, taken, _published.variables(_published.look(tensors), network, taken, where)
+
+
+def describe(tensors: Mapping[str, np.ndarray], where: str) -> tuple[Generator | Discriminator, tuple[int, ...]]:
+    """The network that published tensors belong to, and the shape of one latent or image that it takes: a generator of
+    PyTorch-StudioGAN, or a discriminator of that or of BigGAN-PyTorch, whose BigGANs have the same ones."""
+    found = _published.look(tensors)
+    if found and found.weight("output") and found.source is _published.STUDIOGAN and not found.weight("embed"):
+        gain = found.weight("block1/norm1/gain")
+        network = Generator(num_classes=gain[1] if gain else 0, **_published.generator_fields(found))
+        if len(dense := found.weight("dense")) == 2:
+            return network, (dense[1],)
+    if found and found.weight("head/linear") and not found.weight("output"):
+        network = Discriminator(**_published.discriminator_fields(found))
+        return network, network.image_shape
+    raise InputError(f"{where} does not hold the weights of a ResNet GAN: residual blocks, and the linear layer before "
+                     "or after them, are looked for.")

@@ -20,20 +20,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
-from jax import lax
 from jax.typing import DTypeLike
 
 from jaxgan.errors import InputError
 from jaxgan.interop import names
-from jaxgan.layers.embed import Embed
 from jaxgan.layers.equalized import EqualConv, EqualDense, clamped, leaky
 from jaxgan.layers.minibatch import minibatch_stddev
-from jaxgan.layers.modulation import EPSILON, ModulatedConv
+from jaxgan.layers.modulation import ModulatedConv
 from jaxgan.layers.resample import fir_upsample
 from jaxgan.models._stages import choose, generator_stages
+from jaxgan.models._styles import StyleGenerator, StyleNetwork
 from jaxgan.typing import Array, DiscriminatorOutput
 
-W_MEAN_DECAY = 0.995
 HALF = math.sqrt(0.5)  # the gain of each of two branches that are added
 
 
@@ -43,30 +41,6 @@ class Stage(NamedTuple):
     size: tuple[int, int]
     width: int
     dtype: DTypeLike
-
-
-class StyleNetwork(nn.Module):
-    """z [B, any] and label -> w [B, features]: dense layers, a hundredth of the learning rate. z or label may be None.
-
-    Both are brought to a mean square of 1 first.
-    """
-
-    num_classes: int
-    features: int
-    layers: int
-    dtype: DTypeLike = "float32"
-
-    @nn.compact
-    def __call__(self, z: Array | None, label: Array | None) -> Array:
-        parts = [] if z is None else [_normalised(z.astype(self.dtype))]
-        if self.num_classes:
-            embedding = Embed(self.num_classes, self.features, dtype=self.dtype, name="embed")(label)
-            bias = self.param("embed_bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
-            parts.append(_normalised(embedding / math.sqrt(self.num_classes) + bias))
-        x = jnp.concatenate(parts, axis=-1)
-        for number in range(self.layers):
-            x = leaky(EqualDense(self.features, rate=0.01, dtype=self.dtype, name=f"dense{number}")(x))
-        return x
 
 
 class StyledConv(nn.Module):
@@ -134,7 +108,7 @@ class Synthesis(nn.Module):
         return image
 
 
-class Generator(nn.Module):
+class Generator(StyleGenerator):
     """architecture: "skip" adds images of all sizes up, "resnet" has shortcuts between maps and one image at the end.
 
     style_mixing: so large a share of images in training takes its last rows of w from another z. clamp: bounds of
@@ -163,39 +137,6 @@ class Generator(nn.Module):
         self.to_w = StyleNetwork(self.num_classes, self.w_dim, self.mapping_layers, wide)
         self.to_image = Synthesis(tuple(stages), self.image_shape[2], self.architecture, self.clamp)
         self.w_mean = self.variable("moving", "w_mean", jnp.zeros, (self.w_dim,))
-
-    def __call__(self, z: Array, label: Array | None = None, *, train: bool) -> Array:
-        return self.synthesis(self.mapping(z, label, train=train), train=train)
-
-    def mapping(self, z: Array, label: Array | None = None, *, train: bool = False, psi: float = 1.0,
-                cutoff: int | None = None) -> Array:
-        """w [B, num_ws, w_dim]. In training, its moving average "w_mean" takes the batch in, and styles are mixed.
-
-        psi: truncation, w_mean + psi (w - w_mean), of the first `cutoff` rows, None for all.
-        """
-        w = self.to_w(z, label)
-        if train and self.is_mutable_collection("moving") and not self.is_initializing():
-            mean = lax.stop_gradient(w.mean(axis=0))
-            self.w_mean.value = mean + W_MEAN_DECAY * (self.w_mean.value - mean)
-        rows = jnp.arange(self.num_ws)[:, None]
-        w = jnp.broadcast_to(w[:, None], (len(w), self.num_ws, self.w_dim))
-        if train and self.style_mixing and self.has_rng("noise"):
-            # Of the batch's own latents every one serves twice: each image sees an independent pair.
-            other = self.to_w(jnp.roll(z, 1, axis=0), label)[:, None]
-            whether, where = jax.random.split(self.make_rng("noise"))
-            first = jax.random.randint(where, (len(w), 1, 1), 1, self.num_ws)
-            mixed = jax.random.bernoulli(whether, self.style_mixing, first.shape) & (rows >= first)
-            w = jnp.where(mixed, other, w)
-        if psi == 1:
-            return w
-        truncated = self.w_mean.value + psi * (w - self.w_mean.value)
-        return truncated if cutoff is None else jnp.where(rows < cutoff, truncated, w)
-
-    def synthesis(self, w: Array, *, train: bool = False) -> Array:
-        """The image of w [B, num_ws, w_dim], or of w [B, w_dim] for all layers alike."""
-        if w.ndim == 2:
-            w = jnp.broadcast_to(w[:, None], (len(w), self.num_ws, w.shape[-1]))
-        return self.to_image(w, train=train)
 
 
 class Discriminator(nn.Module):
@@ -254,13 +195,12 @@ def _stages(network: Generator | Discriminator) -> list[Stage]:
                   wide if number < network.float32_stages else network.dtype) for number in range(count + 1)]
 
 
-def _normalised(x: Array) -> Array:
-    return x * lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + EPSILON)
-
-
 # Published weights: the state_dicts of the authors' PyTorch networks, which are square.
 
 IGNORED = r".*resample_filter"  # the fixed kernels of `fir_blur` and the like
+# What the published constructors are given and no tensor tells: their names -> ours, and what is never otherwise here.
+ARGUMENTS = {"conv_clamp": "clamp", "mbstd_group_size": "stddev_group"}
+FIXED_ARGUMENTS = {"activation": "lrelu", "resample_filter": [1, 3, 3, 1], "lr_multiplier": 0.01, "use_noise": True}
 
 
 def published_names(network: Generator | Discriminator) -> dict[str, str]:
