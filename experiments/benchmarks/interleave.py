@@ -12,7 +12,8 @@ import platform
 import statistics
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,15 +27,18 @@ class Contestant(NamedTuple):
     """`module:function` called with `arguments` in its own process gives (run, facts).
 
     run(steps) does that many steps, waits for the results and returns a number to look at, such as a loss.
+    environment: variables of its process.
     """
 
     prepare: str
     arguments: Mapping[str, Any]
+    environment: Mapping[str, str] = {}
 
 
 class Turn(NamedTuple):
     """One timed turn. cpu_seconds: processor time of all threads; value: what `run` returned."""
 
+    steps: int
     seconds: float
     cpu_seconds: float
     value: float
@@ -45,20 +49,30 @@ class WorkerError(RuntimeError):
 
 
 class Worker:
-    """A process that prepares a contestant once, then runs steps when told to."""
+    """A process that prepares a contestant once, then runs steps when told to. It begins with a first turn of `steps`,
+    which compiles; `facts` say under "seconds_to_first_turn" how long all that took, from the start of the process.
+    """
 
-    def __init__(self, contestant: Contestant):
+    def __init__(self, contestant: Contestant, steps: int):
+        started = time.perf_counter()
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, contestant), daemon=True)
-        self._process.start()
+        with _environment(contestant.environment):
+            self._process.start()
         theirs.close()
-        self.facts: dict[str, Any] = self._receive()
+        try:
+            self.facts: dict[str, Any] = self._receive()
+            self.turn(steps)
+        except BaseException:
+            self.close()
+            raise
+        self.facts["seconds_to_first_turn"] = time.perf_counter() - started
 
     def turn(self, steps: int) -> Turn:
         """Runs `steps` steps."""
         self._connection.send(steps)
-        return Turn(*self._receive())
+        return Turn(steps, *self._receive())
 
     def close(self) -> None:
         """Ends the process."""
@@ -98,16 +112,33 @@ def _serve(connection: Connection, contestant: Contestant) -> None:
         connection.send(("failed", traceback.format_exc()))
 
 
-def compete(contestants: Mapping[str, Contestant], *, rounds: int, steps: int,
-            report: Callable[[str], None]) -> tuple[dict[str, dict[str, Any]], dict[str, list[Turn]]]:
-    """(facts, turns) by contestant, after one untimed round that compiles and warms up."""
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """What a process that starts inside inherits."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def compete(contestants: Mapping[str, Contestant], *, rounds: int, steps: int, report: Callable[[str], None],
+            seconds: float = 0) -> tuple[dict[str, dict[str, Any]], dict[str, list[Turn]]]:
+    """(facts, turns) by contestant, after one untimed round that compiles and warms up.
+
+    seconds: a turn is so many times `steps` that the slowest contestant takes about so long, which one more untimed
+    round finds out; 0: `steps` once.
+    """
     workers: dict[str, Worker] = {}
     try:
         for name, contestant in contestants.items():
             report(f"preparing {name}")
-            workers[name] = Worker(contestant)
-        for name, worker in workers.items():
-            report(f"warming up {name}: {worker.turn(steps).seconds:.1f} s")
+            workers[name] = Worker(contestant, steps)
+        if seconds:
+            slowest = max(worker.turn(steps).seconds for worker in workers.values())
+            steps *= max(1, round(seconds / slowest))
         turns: dict[str, list[Turn]] = {name: [] for name in workers}
         for number in range(rounds):
             for name in list(workers)[::-1 if number % 2 else 1]:

@@ -8,8 +8,8 @@ import flax
 import jax
 import jaxlib
 
+from jaxgan import compilation, data, trees
 from jaxgan import config as configs
-from jaxgan import data, trees
 from jaxgan.data.pipeline import Batches
 from jaxgan.experiment import PLAYERS, Experiment
 from jaxgan.training.feed import Feed
@@ -18,8 +18,11 @@ from jaxgan.training.update import make_steps
 
 
 def prepare(location: str, overrides: list[str]) -> tuple[Callable[[int], float], dict[str, Any]]:
-    """What a contestant hands to the harness: `run(steps) -> last loss of D`, and facts about itself."""
-    jax.config.update("jax_platforms", "cpu")
+    """What a contestant hands to the harness: `run(steps) -> last loss of D`, and facts about itself.
+
+    steps: a multiple of `training.cycle`, so that the calls are those of a long run.
+    """
+    compilation.enable_cache()
     config = configs.load(location, overrides)
     source = data.open(config.data)
     experiment = Experiment(config, source.info)
@@ -34,7 +37,7 @@ def prepare(location: str, overrides: list[str]) -> tuple[Callable[[int], float]
         nonlocal state, step
         end = step + steps
         while step < end:
-            segment = next_segment(method.phases, step, (), min(config.steps_per_call, end - step))
+            segment = next_segment(method.phases, step, (), config.steps_per_call)
             state, metrics = compiled(state, feed.steps(step, segment.count), feed.data, due=segment.due)
             step += segment.count
         jax.block_until_ready(state)
@@ -43,6 +46,7 @@ def prepare(location: str, overrides: list[str]) -> tuple[Callable[[int], float]
     facts = {
         "versions": {"python": platform.python_version(), "jax": jax.__version__, "jaxlib": jaxlib.__version__,
                      "flax": flax.__version__},
+        "device": {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend()),
         "num_params": num_params, "image_shape": list(source.info.shape), "num_classes": source.info.num_classes,
         "steps_per_call": config.steps_per_call, "devices": parallel.mesh.size,
     }

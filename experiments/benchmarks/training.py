@@ -1,0 +1,226 @@
+"""Training speed of recipes, jaxgan against PyTorch, in interleaved runs. See README.md beside this file.
+
+    python experiments/benchmarks/training.py [--configs FILE[:ARG] ...] [--config.key=value ...]
+"""
+
+import argparse
+import datetime
+import importlib.util
+import json
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import interleave
+
+from jaxgan import command, config
+from jaxgan.errors import InputError
+
+HERE = Path(__file__).resolve().parent
+BEGIN, END = "<!-- written by training.py: begin -->", "<!-- written by training.py: end -->"
+RECIPES = [f"configs/{name}.py:tiny" for name in ("dcgan", "sngan", "r3gan", "stylegan2")]
+OURS = "jaxgan"
+EAGER = {"PyTorch NCHW": False, "PyTorch channels_last": True}  # name -> channels_last
+COMPILED = "torch.compile"
+CACHES = ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
+BUSY = 0.5  # load average from which a machine is not quiet
+
+
+def main(arguments: list[str]) -> None:
+    overrides, rest = command.split_overrides(arguments)
+    options = parse(rest)
+    if importlib.util.find_spec("torch") is None:
+        raise InputError("This comparison needs PyTorch: pip install -e '.[torch]'.")
+    machine = interleave.machine()
+    if (machine["load_before"] or 0) > BUSY:
+        progress(f"The machine is busy (load {machine['load_before']:.1f}): a ratio measured now is not worth quoting.")
+    for location in options.configs:
+        result = compare(location, overrides, options) | {"machine": machine}
+        options.output.mkdir(parents=True, exist_ok=True)
+        path = options.output / f"training-{result['name']}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n")
+        print(section(result))
+        progress(f"wrote {path}")
+        if options.output == HERE / "results":
+            write_readme()
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--configs", nargs="+", default=RECIPES, metavar="FILE[:ARG]",
+                        help="the recipes, one run each (default: the tiny ones of DCGAN, SNGAN, R3GAN and StyleGAN2)")
+    parser.add_argument("--rounds", type=positive, default=6, help="timed turns of each contestant (default: 6)")
+    parser.add_argument("--seconds", type=positive, default=2, help="length of a turn, about (default: 2)")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes its time")
+    parser.add_argument("--output", type=Path, default=HERE / "results", help="folder for training-RECIPE.json "
+                        "(default: results beside this script, and the tables in its README.md)")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def compare(location: str, overrides: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """One recipe, both sides: everything that results/ keeps of it but the machine."""
+    settings = config.load(location, overrides)
+    left_out = list(settings.augmentation)
+    if left_out:  # the twins have none
+        overrides = [*overrides, "augmentation={}"]
+        settings = config.load(location, overrides)
+    progress(f"{location}:")
+    with tempfile.TemporaryDirectory() as cache:
+        contestants = entrants({"location": location, "overrides": overrides}, cache, not options.no_compile)
+        cold, failed = first_times(contestants, cycle(settings))
+        contestants = {name: contestant for name, contestant in contestants.items() if name not in failed}
+        facts, turns = interleave.compete(contestants, rounds=options.rounds, steps=cycle(settings),
+                                          seconds=options.seconds, report=progress)
+    check(facts)
+    steps = turns[OURS][0].steps
+    rates = interleave.summary(turns, steps * settings.batch_size * settings.num_critic)
+    best = max(rates.keys() - {OURS}, key=lambda name: rates[name]["median"])
+    return {
+        "name": config.run_name(location, settings), "date": datetime.date.today().isoformat(),
+        "config_location": location, "overrides": overrides, "left_out": left_out,
+        "config": json.loads(config.to_json(settings)), "rounds": options.rounds, "steps": steps,
+        "facts": facts | failed,
+        "seconds_to_first_turn": {"steps": cycle(settings), "cold": cold}, "images_per_second": rates,
+        "fastest_twin": best, "ratio": interleave.ratio(turns[OURS], turns[best]),
+        "turns": {name: [turn._asdict() for turn in done] for name, done in turns.items()},
+    }
+
+
+def entrants(common: Mapping[str, Any], cache: str, compiled: bool) -> dict[str, interleave.Contestant]:
+    """Both sides, with caches of compiled programs in the folder `cache`."""
+    environment = dict.fromkeys(CACHES, cache)
+    found = {OURS: interleave.Contestant("ours:prepare", common, environment)}
+    found |= {name: interleave.Contestant("twins.trainer:prepare",
+                                          common | {"channels_last": channels_last, "compiled": False}, environment)
+              for name, channels_last in EAGER.items()}
+    if compiled:
+        found[COMPILED] = interleave.Contestant("twins.trainer:prepare",
+                                                common | {"channels_last": True, "compiled": True}, environment)
+    return found
+
+
+def first_times(contestants: Mapping[str, interleave.Contestant],
+                steps: int) -> tuple[dict[str, float], dict[str, dict[str, str]]]:
+    """Seconds from the start of a process to the end of its first steps, for those that compile, whose caches are empty
+    so far; and why torch.compile failed, where it did."""
+    found, failed = {}, {}
+    for name in [name for name in (OURS, COMPILED) if name in contestants]:
+        progress(f"first steps of {name}, nothing compiled yet")
+        try:
+            if name == COMPILED and not (shutil.which("g++") or shutil.which("clang++")):
+                raise interleave.WorkerError("there is no C++ compiler")
+            worker = interleave.Worker(contestants[name], steps)
+        except interleave.WorkerError as error:
+            if name == OURS:
+                raise
+            failed[name] = {"failed": str(error).strip()}
+            progress(f"{name} does not work here: {reason(failed[name])}")
+        else:
+            worker.close()
+            found[name] = worker.facts["seconds_to_first_turn"]
+    return found, failed
+
+
+def cycle(settings: Mapping[str, Any]) -> int:
+    """Steps after which everything has had its turn: lazy terms, and all lengths of jaxgan's compiled calls."""
+    lazy = [spec["every"] for spec in settings.regularizers.values() if "every" in spec and spec["every"] > 1]
+    return math.lcm(*lazy) if lazy else settings.steps_per_call
+
+
+def check(facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Both sides run the same networks on the same device."""
+    for what in ("num_params", "device"):
+        found = {name: fact[what] for name, fact in facts.items()}
+        if any(value != found[OURS] for value in found.values()):
+            raise InputError(f"The two sides differ in {what}: {found}. (JAX_PLATFORMS=cpu and CUDA_VISIBLE_DEVICES= "
+                             "keep both on the processor.)")
+
+
+def write_readme() -> None:
+    """All results there are, into README.md."""
+    results = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("training-*.json"))]
+    results.sort(key=lambda result: (RECIPES.index(result["config_location"])
+                                     if result["config_location"] in RECIPES else len(RECIPES), result["name"]))
+    readme = HERE / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    text = "\n".join([summary(results), *map(section, results)])
+    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    """One line a recipe."""
+    lines = ["| recipe | images | batch | jaxgan, images/s | PyTorch, images/s | the fastest of PyTorch's | ratio |",
+             "|---|---|---|---|---|---|---|"]
+    for result in results:
+        rates, ratio, best = result["images_per_second"], result["ratio"], result["fastest_twin"]
+        lines.append(f"| {result['name']} | {shape(result)} | {result['config']['batch_size']} "
+                     f"| {rates[OURS]['median']:,.0f} | {rates[best]['median']:,.0f} | {best} "
+                     f"| **{ratio['median']:.2f}** ({ratio['lowest']:.2f} – {ratio['highest']:.2f}) |")
+    return "\n".join(lines) + "\n"
+
+
+def section(result: dict[str, Any]) -> str:
+    """One recipe as Markdown."""
+    ratio, facts, machine = result["ratio"], result["facts"], result["machine"]
+    settings = result["config"]
+    images = settings["batch_size"] * settings["num_critic"]
+    what = " ".join([result["config_location"], *(f"--config.{text}" for text in result["overrides"])])
+    versions = {library: version for fact in facts.values() if "versions" in fact
+                for library, version in fact["versions"].items()}
+    load = "" if machine["load_before"] is None else f", load before the run {machine['load_before']:.2f}"
+    without = f" Left out, since the twin has none: {', '.join(result['left_out'])}." if result["left_out"] else ""
+    lines = [
+        f"### {result['name']}",
+        "",
+        f"jaxgan trains at **{ratio['median']:.2f}×** the rate of {result['fastest_twin']}: median of "
+        f"{result['rounds']} rounds of {result['steps']} steps, {ratio['lowest']:.2f} – {ratio['highest']:.2f} over "
+        f"them.{without}",
+        "",
+        "| | images/s, median | lowest – highest | ms a step | cores busy | first steps after, s | the next time |",
+        "|---|---|---|---|---|---|---|",
+        *(row(name, result, images) for name in facts),
+        "",
+        f"`{what}`, images {shape(result)}, batch {settings['batch_size']}, {images} images a step, "
+        f"{sum(facts[OURS]['num_params']):,} parameters. {machine['cpu']}, {machine['cores']} cores{load}; "
+        f"{', '.join(f'{library} {version}' for library, version in versions.items())}; {result['date']}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def row(name: str, result: dict[str, Any], images: int) -> str:
+    if name not in result["images_per_second"]:
+        return f"| {name} | not available here: {reason(result['facts'][name])} | | | | | |"
+    rate, first = result["images_per_second"][name], result["seconds_to_first_turn"]
+    again = f"{result['facts'][name]['seconds_to_first_turn']:.1f}" if first else ""
+    cold = f"{first['cold'][name]:.1f}" if first and name in first["cold"] else again
+    return (f"| {name} | {rate['median']:,.0f} | {rate['lowest']:,.0f} – {rate['highest']:,.0f} "
+            f"| {1000 * images / rate['median']:.1f} | {rate['cores']:.2f} | {cold} | {again} |")
+
+
+def reason(fact: Mapping[str, Any]) -> str:
+    """Why it failed: the last line of its traceback, or so much of it as fits into a table."""
+    return fact["failed"].splitlines()[-1].replace("|", "/")[:120]
+
+
+def shape(result: dict[str, Any]) -> str:
+    return "×".join(map(str, result["facts"][OURS]["image_shape"]))
+
+
+def progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    command.run(main)
