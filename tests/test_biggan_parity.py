@@ -18,24 +18,25 @@ DISCRIMINATOR = {
 LOGIT = {"studiogan": "D_{}_adv_output", "ajbrock": "D_{}"}
 
 
-@pytest.fixture(scope="module", params=GENERATOR)
+# One code from day to day: most of the time goes into compiling.
+@pytest.fixture(scope="module", params=["studiogan", pytest.param("ajbrock", marks=pytest.mark.slow)])
 def fixture(request, shared):
     return request.param, np.load(shared(f"reference/biggan_{request.param}_32.npz"))
 
 
 @pytest.mark.parametrize("wide", WIDTHS)
-def test_generator(fixture, wide):
+def test_generator(fixture, wide, record_property):
     source, arrays = fixture
     network = biggan.Generator((32, 32, 3), 4, width=8, embed_dim=12, **GENERATOR[source])
     expected = [nhwc(arrays[f"G_{mode}" + wide * "_f64"]) for mode in ("eval", "train")]
-    print(check_network(network, Reference(arrays, "G", network, (16,)), (arrays["z"], arrays["y"]),
-                        nhwc(arrays["ct_img"]), lambda image: image, expected, wide))
+    check_network(network, Reference(arrays, "G", network, (16,)), (arrays["z"], arrays["y"]),
+                  nhwc(arrays["ct_img"]), lambda image: image, expected, wide, record_property)
 
 
 @pytest.mark.parametrize("wide", WIDTHS)
-def test_discriminator(fixture, wide):
+def test_discriminator(fixture, wide, record_property):
     source, arrays = fixture
     network = biggan.Discriminator((32, 32, 3), 4, width=8, **DISCRIMINATOR[source])
     expected = [arrays[LOGIT[source].format(mode) + wide * "_f64"].reshape(-1) for mode in ("eval", "train")]
-    print(check_network(network, Reference(arrays, "D", network, (32, 32, 3)), (nhwc(arrays["x"]), arrays["y"]),
-                        arrays["ct"].reshape(-1), lambda output: output.logit, expected, wide))
+    check_network(network, Reference(arrays, "D", network, (32, 32, 3)), (nhwc(arrays["x"]), arrays["y"]),
+                  arrays["ct"].reshape(-1), lambda output: output.logit, expected, wide, record_property)

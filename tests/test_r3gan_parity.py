@@ -76,7 +76,7 @@ def both_steps(arrays, gamma, dtype):
 
 
 @pytest.mark.parametrize(("name", "dtype"), FIXTURES)
-def test_both_updates(name, dtype, shared):
+def test_both_updates(name, dtype, shared, record_property):
     """Images, logits, losses, both penalties, and gradients of everything, of second order in the discriminator."""
     arrays = np.load(shared(f"reference/r3gan_{name}.npz"))
     gamma = json.loads(shared(f"reference/r3gan_{name}.json").read_text())["gamma"]
@@ -88,12 +88,13 @@ def test_both_updates(name, dtype, shared):
               for key, value in found.items()}
     assert len(errors) == 9
     assert max(errors.values()) <= tolerance, errors
+    record_property("forward", max(errors.values()))
     for player, gradient in zip(("G", "D"), gradients):
         _, _, expected = r3gan.convert(read(arrays, f"grad_{player}{suffix}"), "gradients")
         gradient = flatten_dict({"params": gradient}, sep="/")
         assert gradient.keys() == expected.keys()
         errors |= {f"{player}/{key}": error(leaf, expected[key]) for key, leaf in gradient.items()}
-    print(name, dtype, max(errors.values()))
+    record_property("gradient", max(errors.values()))
     assert max(errors.values()) <= tolerance, errors
 
 

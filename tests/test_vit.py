@@ -127,6 +127,7 @@ def test_recomputing_changes_nothing(discriminator):
                  gradient(network), gradient(network.clone(remat=True)))
 
 
+@pytest.mark.slow
 def test_second_derivatives_through_attention():
     """R1's gradient in the weights, inside a scan, against differences of R1, in float64."""
     with jax.enable_x64(True):

@@ -30,7 +30,8 @@ ROOT = HERE.parents[1]
 RESULTS = HERE / "results"
 MARKS = "<!-- written by run.py: begin -->", "<!-- written by run.py: end -->"
 RECIPES = ("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "sagan", "biggan", "biggan_deep", "acgan",
-           "contragan", "reacgan", "infogan", "ssgan", "cr_gan", "lecam")
+           "contragan", "reacgan", "infogan", "ssgan", "cr_gan", "lecam", "r3gan", "stylegan2", "stylegan2_ada",
+           "stylegan3", "vit_gan")
 NUM_FAKES = 1797  # as many as there are digits
 NUM_SHOWN = 20    # samples of each recipe in the picture
 LEAST_PRECISION, LEAST_RECALL = 0.5, 0.1  # below which a recipe has failed

@@ -98,6 +98,7 @@ def test_a_snapshot_of_stylegan2_renders_as_its_authors_do(here, shared, capsys)
     assert json.loads((here / "run/environment.json").read_text())["converted"]["average"]["file"] == "x.pkl"
 
 
+@pytest.mark.slow
 def test_a_snapshot_of_r3gan_with_classes_and_training_on_from_it(here, shared, small):
     arrays = np.load(shared("reference/r3gan_cond10_8x8.npz"))
     (here / "x.pkl").write_bytes(r3gan_snapshot(state_dict(arrays, "G"), state_dict(arrays, "D")))

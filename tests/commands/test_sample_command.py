@@ -133,6 +133,7 @@ def test_labels_and_weights_are_chosen(command, trained, tmp_path):
     np.testing.assert_array_equal(made["zeros"]["images"][10], made["all"]["images"][10])
 
 
+@pytest.mark.slow
 def test_averages_and_statistics_are_made_afterwards(command, trained, tmp_path, same_bits):
     """The average of a stored width is the stored one; standing statistics change the images, each time alike."""
     config, info = RunFolder(trained).config(), RunFolder(trained).info()

@@ -77,6 +77,7 @@ def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small
     assert "loss.name: 'non_saturating' -> 'hinge'" in err
 
 
+@pytest.mark.slow
 def test_a_trace_of_warm_steps(command, small, tmp_path):
     code, _, err = command("main", f"--config={small}", "--workdir=run", "--profile", "--config.evaluate_every=0")
     assert code == 0, err
@@ -146,6 +147,7 @@ def test_the_ring_is_drawn_as_points(command, root, tmp_path):
     assert {"eval/modes", "eval/high_quality", "eval/reverse_kl"} <= set(log(tmp_path / "ring")[-1])
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_another(command, small, tmp_path):
     """Weights of the first run are where the second begins, on unlabelled data and with a part frozen; a run without
     them, or of another model, is refused and leaves nothing behind."""

@@ -91,6 +91,7 @@ def test_labels_that_come_in_leave_the_latent_its_weights():
     np.testing.assert_array_equal(kernel[4:], fresh[4:])
 
 
+@pytest.mark.slow
 def test_other_resolutions_line_blocks_up_where_most_of_them_fit(same_bits):
     state, _, theirs, fits = start(experiment("resnet", (16, 16, 1)), experiment("resnet", (8, 8, 1), seed=1))
     new, old = ({name: s.players[name].params for name in s.players} for s in (state, theirs))
