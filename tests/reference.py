@@ -78,8 +78,8 @@ def check_network(network: nn.Module, reference: Reference, inputs: tuple, cotan
         assert max(errors.values()) <= forward
         check_leaves(found[2], reference.variables("after_", wide), forward)
         gradients = reference.variables("grad_", wide)["params"]
-        record("forward", max(errors.values()))
-        record("gradient", check_leaves(found[3], gradients, backward, floor=1e-2))
+        record("forward", float(max(errors.values())))
+        record("gradient", float(check_leaves(found[3], gradients, backward, floor=1e-2)))
         assert jax.tree.structure(gradients) == jax.tree.structure(found[3])
 
 

@@ -88,13 +88,13 @@ def test_both_updates(name, dtype, shared, record_property):
               for key, value in found.items()}
     assert len(errors) == 9
     assert max(errors.values()) <= tolerance, errors
-    record_property("forward", max(errors.values()))
+    record_property("forward", float(max(errors.values())))
     for player, gradient in zip(("G", "D"), gradients):
         _, _, expected = r3gan.convert(read(arrays, f"grad_{player}{suffix}"), "gradients")
         gradient = flatten_dict({"params": gradient}, sep="/")
         assert gradient.keys() == expected.keys()
         errors |= {f"{player}/{key}": error(leaf, expected[key]) for key, leaf in gradient.items()}
-    record_property("gradient", max(errors.values()))
+    record_property("gradient", float(max(errors.values())))
     assert max(errors.values()) <= tolerance, errors
 
 

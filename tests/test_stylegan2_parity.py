@@ -124,7 +124,7 @@ def test_all_phases(name, wide, shared, monkeypatch, record_property):
     errors = {key: error(value, expected[key]) for key, value in (values | means).items()}
     assert len(errors) == 14
     assert max(errors.values()) <= forward, errors
-    record_property("forward", max(errors.values()))
+    record_property("forward", float(max(errors.values())))
     worst = 0.0
     for phase, player in PHASES.items():
         buffers = read(arrays, player)
@@ -137,7 +137,7 @@ def test_all_phases(name, wide, shared, monkeypatch, record_property):
             scale = max(np.abs(leaf).max(), 1e-3 * largest)
             worst = max(worst, difference := np.abs(np.asarray(found[key]) - leaf).max() / scale)
             assert difference <= backward, (phase, key)
-    record_property("gradient", worst)
+    record_property("gradient", float(worst))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
