@@ -17,8 +17,8 @@ nor style mixing, although G's rate and β keep the correction for path length. 
 `paper256:DATA` is the other. FFHQ is mirrored. All is float32; `--config.generator.dtype=bfloat16`, likewise the
 discriminator's, narrows all maps but the smallest, where the authors' code has float16 in the four largest.
 
-On a laptop: `configs/stylegan2.py:tiny`, on digits, or `tiny:DATA`. It has not been trained to its end yet; compiling
-alone takes minutes on two cores.
+On a laptop: `configs/stylegan2.py:tiny`, on digits, or `tiny:DATA`: over two minutes, of which
+compiling is one. All ten come out right there, with little variety.
 """
 
 from typing import NamedTuple

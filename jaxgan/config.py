@@ -89,7 +89,7 @@ def variant(argument: str) -> tuple[dict[str, Any], bool]:
 
 
 def tiny(config: ConfigDict, width: int = 16) -> ConfigDict:
-    """Shrinks a recipe to a minute or two on a CPU: narrow networks, small batches, a budget that all recipes
+    """Shrinks a recipe to a few minutes on a CPU: narrow networks, small batches, a budget that all recipes
     share, and samples from a short average of the weights. What makes the recipe what it is, stays."""
     config.generator.width = config.discriminator.width = width
     config.batch_size, config.total_kimg = 32, TINY_KIMG
