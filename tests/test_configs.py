@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 RECIPES = [path for path in CONFIGS if path.stem != "ring"]  # those with a tiny variant
 QUICK = ("dcgan", "infogan", "ring")  # that compile in seconds; experiments/zoo trains them all
+LONG = ("biggan", "biggan_deep", "stylegan2", "stylegan2_ada", "stylegan3", "vit_gan")  # that trace in many
 SMALL = ("batch_size=8", "steps_per_call=2")
 
 
@@ -72,7 +73,8 @@ def test_every_config_trains_two_steps(path):
     trains(small(path))
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [
+    pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in LONG else ()) for path in RECIPES])
 def test_every_recipe_fits_colour_images(path, colour):
     fits(config_lib.load(f"{path}:npz:{colour}", SMALL))
 

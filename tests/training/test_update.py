@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgan import config as config_lib
 from jaxgan import data, images
 from jaxgan.data.pipeline import Batches
 from jaxgan.experiment import Experiment
@@ -110,6 +111,21 @@ def test_eight_devices_agree_with_one(tiny):
     one, _ = run(config, 4, fuse=2)
     eight, _ = run(config, 4, fuse=2, devices=8)
     close(players(one), players(eight), 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["r3gan", "stylegan2"])
+def test_modern_recipes_are_the_same_run_on_eight_devices(recipe, root):
+    """Five schedules and penalties of second order; noise, styles and groups of the minibatch deviation, all drawn and
+    taken over the whole batch. Lazy terms are due in the first step."""
+    sgd = "{'name': 'sgd', 'learning_rate': 0.001}"
+    config = config_lib.load(f"{root}/configs/{recipe}.py:tiny", [
+        f"optimizers.generator={sgd}", f"optimizers.discriminator={sgd}", "batch_size=16"])
+    one, first = run(config, 2)
+    eight, second = run(config, 2, devices=8)
+    close(players(one), players(eight), 1e-4)
+    for name in ("d/loss", "g/loss", "d/r1"):
+        np.testing.assert_allclose(first[0][1][name], second[0][1][name], rtol=1e-3)
 
 
 def test_a_batch_in_parts_gives_the_same_gradients(tiny):
