@@ -5,8 +5,10 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
+from jaxgan import buckets
 from jaxgan.errors import InputError
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -17,6 +19,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[0].upper()}{message[1:]}. See `python -m {self.prog} --help`.")
+
+
+def place(text: str) -> Path | str:
+    """The folder of a run: a path, or the address of one in a bucket as it stands."""
+    return text if buckets.is_bucket(text) else Path(text)
 
 
 def split_overrides(arguments: list[str], prefix: str = "--config.") -> tuple[list[str], list[str]]:

@@ -138,11 +138,13 @@ def _check_roles(found: Mapping[str, Converted], files: Mapping[str, Path]) -> N
 
 
 def write(found: Mapping[str, Converted], config: ConfigDict, overrides: Sequence[str], classes: Sequence[str] | None,
-          workdir: Path) -> str:
+          workdir: Path | str) -> str:
     """Writes the run, whole or not at all; returns what it is, in words.
 
     config: the defaults; overrides: `key=value` over it and over what the networks say. classes: their names.
     """
+    if isinstance(workdir, str):
+        raise InputError(f"--workdir={workdir}: convert writes a folder on this machine; copy that to the bucket.")
     if workdir.exists() and not (workdir.is_dir() and not any(workdir.iterdir())):
         raise InputError(f"--workdir={workdir} is there already: choose another.")
     info = describe_data(found["generator"].network, classes)

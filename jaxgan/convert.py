@@ -20,7 +20,8 @@ def parse(argv: list[str]):
     parser.add_argument("--discriminator", type=Path, metavar="FILE", help="where the discriminator has its own file")
     parser.add_argument("--average", type=Path, metavar="FILE",
                         help="where the generator's averaged weights have their own file")
-    parser.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="the run to write: a new folder")
+    parser.add_argument("--workdir", required=True, type=command.place, metavar="DIR",
+                        help="the run to write: a new folder")
     parser.add_argument("--classes", metavar="A,B,C", help="names of the classes, in order")
     overrides, rest = command.split_overrides(argv)
     return parser.parse_args(rest), overrides

@@ -20,7 +20,7 @@ def parse(argv: list[str]):
     """The command's arguments."""
     parser = command.Parser(prog="jaxgan.evaluate", description=__doc__.split("\n")[0], allow_abbrev=False)
     given = parser.add_argument_group("what is scored: a run, two sets of images, or results side by side")
-    given.add_argument("--workdir", type=Path, metavar="DIR",
+    given.add_argument("--workdir", type=command.place, metavar="DIR",
                        help="a run that jaxgan.main wrote; unless --real says otherwise, its data are real and their "
                             "test split is held out")
     given.add_argument("--fake", metavar="P", help="a folder of images, an .npz, or DATASET:SPLIT such as mnist:test")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan import catalogue, config, data, images
+from jaxgan import buckets, catalogue, config, data, images
 from jaxgan.data.source import MEMORY_LIMIT, Arrays, ArraySource, content_hash, materialise, nbytes, read
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
@@ -50,6 +50,8 @@ def open_data(text: str, option: str, shape: tuple[int, int, int] | None = None)
 
 
 def _data_spec(text: str) -> dict[str, Any]:
+    if buckets.is_bucket(text):
+        return {"name": "npz" if text.endswith(".npz") else "folder", "path": text}
     path = Path(text).expanduser()
     if path.is_dir():
         return {"name": "folder", "path": str(path)}

@@ -13,7 +13,8 @@ from jaxgan.errors import InputError
 def parse(argv: list[str]):
     """The command's arguments."""
     parser = command.Parser(prog="jaxgan.invert", description=__doc__.split("\n")[0], allow_abbrev=False)
-    parser.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="a run that jaxgan.main wrote")
+    parser.add_argument("--workdir", required=True, type=command.place, metavar="DIR",
+                        help="a run that jaxgan.main wrote")
     parser.add_argument("--images", required=True, metavar="P",
                         help="a folder of images, an .npz, or DATASET:SPLIT such as mnist:test; brought to the run's "
                              "size and channels; their labels are used where they are the run's")
@@ -96,7 +97,7 @@ def write(arguments, found, targets, step, space, backbone) -> None:
     from jaxgan import images
     from jaxgan.latents.inversion import SHOWN, picture
     folder = arguments.output
-    name = arguments.workdir.resolve().name
+    name = Path(arguments.workdir).resolve().name
     count = f", the first {SHOWN} of {len(targets)}" if len(targets) > SHOWN else ""
     title = f"projected to {space} of {name}, step {step:,}: {found.psnr.mean():.1f} dB{count}"
     images.save_png(picture(found, targets, title), folder / "projections.png")

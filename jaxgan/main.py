@@ -13,7 +13,8 @@ def parse(argv: list[str]):
                             epilog="Any option is set as --config.KEY=VALUE, such as --config.batch_size=128.")
     parser.add_argument("--config", required=True, metavar="FILE[:DATA]",
                         help="a config file; DATA is digits, mnist, cifar10, folder:PATH, npz:PATH or tfds:NAME")
-    parser.add_argument("--workdir", type=Path, metavar="DIR", help="folder of the run (default: outputs/CONFIG-DATA)")
+    parser.add_argument("--workdir", type=command.place, metavar="DIR",
+                        help="folder of the run, gs://… too (default: outputs/CONFIG-DATA)")
     parser.add_argument("--multihost", nargs="?", const="auto", metavar="HOST:PORT,I/N",
                         help="this is one of several processes that train together: on TPU pods, Slurm, Open MPI and "
                              "Kubernetes without a value, elsewhere the I-th of N, the first of which is HOST")

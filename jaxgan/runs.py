@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from etils import epath
 
 import jaxgan
+from jaxgan import buckets, processes
 from jaxgan import config as config_lib
 from jaxgan.data import Info
 from jaxgan.errors import InputError
@@ -21,44 +23,55 @@ CONVERTED = "converted"  # the name of a converted run's data, of which no more 
 
 
 class RunFolder:
-    """Paths and small files of one run."""
+    """Paths and small files of one run. name: what messages call it.
+
+    Of a run in a bucket, `path` is a copy on this machine of everything but checkpoints, which `publish` brings back.
+    """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.name = str(path)
+        in_bucket = buckets.is_bucket(path)
+        self._mirror = buckets.Mirror(self.name, without=("checkpoints", "profile")) if in_bucket else None
+        self.path = self._mirror.folder if self._mirror else Path(path)
         self.config_file = self.path / "config.json"
         self.environment_file = self.path / "environment.json"
         self.metrics_file = self.path / "metrics.jsonl"
         self.samples = self.path / "samples"
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = (epath.Path(self.name) if self._mirror else self.path) / "checkpoints"
         self.averages = self.path / "averages"
         self.profile = self.path / "profile"
+
+    def publish(self) -> None:
+        """Brings what is new in a run's folder to its bucket, where it is in one."""
+        if self._mirror and processes.is_first():
+            self._mirror.publish()
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Refuses a folder that belongs to another config, or holds something else than a run."""
         if self.config_file.exists():
             if self.environment_file.exists() and self.info().name == CONVERTED:
-                raise InputError(f"{self.path} holds converted weights without the data they were trained on. To train "
-                                 f"from them, choose another --workdir and say --config.init_from={self.path}.")
+                raise InputError(f"{self.name} holds converted weights without the data they were trained on. To train "
+                                 f"from them, choose another --workdir and say --config.init_from={self.name}.")
             changed = config_lib.differences(self.config(), config)
             if changed:
-                raise InputError(f"{self.path} holds a run with another config:\n  " + "\n  ".join(changed)
+                raise InputError(f"{self.name} holds a run with another config:\n  " + "\n  ".join(changed)
                                  + "\nChoose another --workdir, or go on with the options it was started with.")
         elif self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path} is a file: choose another --workdir.")
+            raise InputError(f"{self.name} is a file: choose another --workdir.")
         elif self.path.is_dir() and any(self.path.iterdir()):
-            raise InputError(f"{self.path} holds other files and no run: choose another --workdir.")
+            raise InputError(f"{self.name} holds other files and no run: choose another --workdir.")
 
     def prepare(self, config: Mapping[str, Any], info: Info) -> None:
         """Makes the folder and writes what the run is. Refuses one whose data have changed, or that is not writable."""
         if self.environment_file.exists() and self.info().content_hash != info.content_hash:
-            raise InputError(f"{self.path} holds a run on other data: their content has changed since. "
+            raise InputError(f"{self.name} holds a run on other data: their content has changed since. "
                              "Choose another --workdir.")
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             write_text(self.environment_file, json.dumps(environment(info), indent=2) + "\n")
             write_text(self.config_file, config_lib.to_json(config))
         except OSError as error:
-            raise InputError(f"Cannot write to {self.path} ({error.strerror}): choose another --workdir.") from error
+            raise InputError(f"Cannot write to {self.name} ({error.strerror}): choose another --workdir.") from error
 
     def config(self) -> Mapping[str, Any]:
         """The run's config. Raises InputError where there is no run."""
@@ -76,7 +89,7 @@ class RunFolder:
         try:
             return path.read_text(encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{self.path} is not a run: there is no readable {path.name} in it. "
+            raise InputError(f"{self.name} is not a run: there is no readable {path.name} in it. "
                              "Give the folder a training run wrote, such as outputs/dcgan-digits.") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is damaged: it is not text.") from error

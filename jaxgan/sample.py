@@ -21,7 +21,8 @@ DEFAULTS = {"num_directions": 6, "backbone": "pixels", "step_size": 0.01}
 def parse(argv: list[str]):
     """The command's arguments."""
     parser = command.Parser(prog="jaxgan.sample", description=__doc__.split("\n")[0], allow_abbrev=False)
-    parser.add_argument("--workdir", required=True, type=Path, metavar="DIR", help="a run that jaxgan.main wrote")
+    parser.add_argument("--workdir", required=True, type=command.place, metavar="DIR",
+                        help="a run that jaxgan.main wrote")
     parser.add_argument("--seeds", help="such as 0-63 or 1,5,8-12 (default: 0-63; 0-7 with --interpolate, and with "
                                         "--show what suits it)")
     parser.add_argument("--output", required=True, type=Path, metavar="PATH",
@@ -148,7 +149,7 @@ def main(argv: list[str]) -> int:
     truncation = choose_truncation(arguments, run)
     weights, described = choose_weights(arguments, run, truncation)
     truncation = with_centres(arguments, run, weights, labels, truncation)
-    facts = {"run": str(run.folder.path), "step": run.step, "weights": described}
+    facts = {"run": run.folder.name, "step": run.step, "weights": described}
     facts |= {} if truncation is None else {"truncation": truncation._asdict() | {"centres": arguments.centres}}
     if arguments.reject:
         seeds, labels, facts["rejection"] = reject(arguments, run, weights, seeds, labels, truncation)

@@ -63,11 +63,11 @@ class Trained:
                                  f"{self.info.shape}.")
             return found
         if self.info.name == CONVERTED:
-            raise InputError(f"{self.folder.path} was converted from published weights, and the data they were trained "
+            raise InputError(f"{self.folder.name} was converted from published weights, and the data they were trained "
                              "on are not in it: name real images by --real=P.")
         found = self._own(None)
         if found.source.info.content_hash != self.info.content_hash:
-            raise InputError(f"The data of {self.folder.path} have changed since it was trained: their content is "
+            raise InputError(f"The data of {self.folder.name} have changed since it was trained: their content is "
                              "another. Name real images by --real=P.")
         return found
 
@@ -89,7 +89,7 @@ class Trained:
         """The discriminator's weights, {"params", "variables"}. Raises InputError where they were never trained."""
         record = json.loads(self.folder.environment_file.read_text(encoding="utf-8"))
         if "converted" in record and record["converted"]["discriminator"] is None:
-            raise InputError(f"{self.folder.path} was converted from published weights that had no discriminator, and "
+            raise InputError(f"{self.folder.name} was converted from published weights that had no discriminator, and "
                              "this needs one.")
         player = self.state.players["discriminator"]
         return {"params": player.params, "variables": player.variables}

@@ -34,6 +34,13 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, p
     """
     folder = RunFolder(workdir)
     folder.check_config(config)
+    try:
+        return _train(folder, config, quiet, profile, devices)
+    finally:
+        folder.publish()
+
+
+def _train(folder: RunFolder, config: Mapping[str, Any], quiet: bool, profile: bool, devices) -> str:
     source = data.open(config["data"])
     experiment = Experiment(config, source.info, devices)
     batches = Batches(source, config["batch_size"], config["seed"], jax.process_index(), jax.process_count())
@@ -44,13 +51,13 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, p
         folder.prepare(config, source.info)
     processes.wait("folder prepared")
     with ExitStack() as stack:
-        checkpoints = stack.enter_context(closing(Checkpoints(folder.checkpoints)))
+        checkpoints = stack.enter_context(closing(Checkpoints(folder.checkpoints, folder.publish)))
         steps = checkpoints.steps()
         state, origin = ((checkpoints.restore(steps[-1], experiment.abstract_state()), []) if steps
                          else first or first_state(experiment))
         step = int(state.step)
         if step >= experiment.total_steps:
-            return f"{folder.path} is finished: {step:,} steps, {config['total_kimg']:g} thousand images."
+            return f"{folder.name} is finished: {step:,} steps, {config['total_kimg']:g} thousand images."
         progress = stack.enter_context(Progress(experiment.total_steps, step, experiment.method.images_per_step,
                                                 quiet or not processes.is_first()))
         record = silent
@@ -95,7 +102,7 @@ def first_state(experiment: Experiment) -> tuple[TrainState, list[str]]:
         weights = source.restore_plain(step)
     state, fits = transfer.transfer(state, weights, channels=(info.shape[-1], experiment.info.shape[-1]),
                                     classes=(info.num_classes, experiment.info.num_classes))
-    return state, [f"Starting from {folder.path}, step {step:,}:", transfer.describe(fits)]
+    return state, [f"Starting from {folder.name}, step {step:,}:", transfer.describe(fits)]
 
 
 def greeting(experiment: Experiment, source: data.Source, folder: RunFolder, step: int) -> str:
@@ -104,7 +111,7 @@ def greeting(experiment: Experiment, source: data.Source, folder: RunFolder, ste
     height, width, channels = info.shape
     kind = "points" if info.kind == "point" else f"images of {height}×{width}×{channels}"
     classes = f", {info.num_classes} classes" if info.num_classes else ""
-    lines = [f"{'Resuming' if step else 'Training'} {folder.path}: {len(source):,} {kind} from {info.name}{classes}; "
+    lines = [f"{'Resuming' if step else 'Training'} {folder.name}: {len(source):,} {kind} from {info.name}{classes}; "
              f"{experiment.total_steps:,} steps of {config['batch_size']} on {experiment.parallel.mesh.size} "
              f"{experiment.parallel.mesh.devices.flat[0].device_kind} device(s)."]
     lines += [f"Skipped {len(info.skipped)} files of the data:"] * bool(info.skipped)
@@ -144,12 +151,13 @@ class Studio:
         from jaxgan.reporting.curves import draw_curves  # matplotlib: most of a second, and wanted only now
         pictures = sorted(self.folder.samples.glob("step*.png"))
         animation, curves = self.folder.samples / "training.gif", self.folder.samples / "curves.png"
+        name = self.folder.name
         images.save_gif([images.load_png(path) for path in pictures], animation)
         draw_curves(read_metrics(self.folder.metrics_file), curves, self.folder.path.name)
         return "\n".join([
-            f"Done. Everything is in {self.folder.path}:",
-            f"  first and last picture   {pictures[0]}  {pictures[-1]}",
-            f"  animation and curves     {animation}  {curves}",
-            f"  metrics, checkpoints     {self.folder.metrics_file}  {self.folder.checkpoints}",
-            f"More images: python -m jaxgan.sample --workdir={self.folder.path} --seeds=0-63 --output=samples.png",
+            f"Done. Everything is in {name}:",
+            f"  first and last picture   {name}/samples/{pictures[0].name}  {name}/samples/{pictures[-1].name}",
+            f"  animation and curves     {name}/samples/{animation.name}  {name}/samples/{curves.name}",
+            f"  metrics, checkpoints     {name}/metrics.jsonl  {name}/checkpoints",
+            f"More images: python -m jaxgan.sample --workdir={name} --seeds=0-63 --output=samples.png",
         ])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxgan import catalogue
+from jaxgan import buckets, catalogue
 from jaxgan.data.digits import digits
 from jaxgan.data.folder import folder
 from jaxgan.data.npz import npz
@@ -25,5 +25,8 @@ __all__ = ["SOURCES", "Arrays", "Info", "Source", "open"]
 
 
 def open(spec: str | Mapping[str, Any]) -> Source:
-    """The source that `config.data` names, with its arguments."""
-    return catalogue.build(SOURCES, spec, "data")
+    """The source that `config.data` names, with its arguments. A path in a bucket is copied to this machine first."""
+    name, arguments = catalogue.split_spec(spec, "data")
+    if buckets.is_bucket(arguments.get("path")):
+        arguments["path"] = str(buckets.fetched(arguments["path"]))
+    return catalogue.build(SOURCES, {"name": name, **arguments}, "data")

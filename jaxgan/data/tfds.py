@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan import buckets
 from jaxgan.data.bad import BadFiles
 from jaxgan.data.source import (
     THREADED_PIXELS,
@@ -41,7 +42,7 @@ def tfds(*, dataset: str, split: str = "train", dir: str | None = None, labels: 
     record shows when its turn comes, unless on_bad="skip", which decodes everything once to know what to leave out.
     """
     transform = Transform(resolution, channels, resize, crop, max_megapixels)
-    builder = tensorflow_datasets().builder_from_directory(_find(dataset, data_folder(dir)))
+    builder = tensorflow_datasets().builder_from_directory(_find(dataset, data_folder(dir, dataset)))
     image_key, label_key = _keys(builder, dataset)
     label_key = label_key if labels else None
     records = _records(builder, split, image_key, dataset)
@@ -70,9 +71,12 @@ def tfds(*, dataset: str, split: str = "train", dir: str | None = None, labels: 
     return mirrored(ArraySource(images, _labels(records.__getitems__(rows.tolist()), label_key, dataset), info), mirror)
 
 
-def data_folder(dir: str | None) -> Path:
-    """Where prepared sets are looked for."""
-    return Path(dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
+def data_folder(dir: str | None, dataset: str | None = None) -> Path:
+    """Where prepared sets are looked for. Of a folder in a bucket, `dataset` is copied to this machine."""
+    named = dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
+    if dataset and buckets.is_bucket(named):
+        return buckets.fetched(f"{named}/{parse(dataset, 'config.data.dataset')[0]}").parent
+    return Path(named).expanduser()
 
 
 def tensorflow_datasets() -> ModuleType:

@@ -1,7 +1,7 @@
 """Orbax checkpoints of a TrainState: the last two and the best."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from jaxgan import buckets
 from jaxgan.errors import InputError
 from jaxgan.training.state import TrainState
 from jaxgan.typing import PyTree
@@ -20,12 +21,12 @@ class Checkpoints:
     """The `checkpoints/` folder of a run. Saving is asynchronous; `close` waits for it.
 
     A checkpoint appears under its step number only when it is whole: a process killed while writing leaves at most a
-    temporary folder, which the next one removes.
+    temporary folder, which the next one removes. before_save: what else has to be safe by then.
     """
 
-    def __init__(self, folder: Path, read_only: bool = False):
+    def __init__(self, folder: Path, before_save: Callable[[], None] | None = None, read_only: bool = False):
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every folder it looks at
-        self.folder = folder.absolute()
+        self.folder, self._before_save = folder if buckets.is_bucket(folder) else folder.absolute(), before_save
         keep = preservation_policy.AnyPreservationPolicy([
             preservation_policy.LatestN(2),
             # Orbax keeps the end of the sorted list: descending, so that the lowest score stays.
@@ -52,6 +53,8 @@ class Checkpoints:
         step = int(state.step)
         if step in self.manager.all_steps():
             return
+        if self._before_save:
+            self._before_save()
         metrics = None if score is None else {SCORE: float(score)}
         self.manager.save(step, args=ocp.args.StandardSave(_pack(state)), metrics=metrics, force=True)
 
