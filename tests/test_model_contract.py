@@ -106,6 +106,39 @@ def pair(request):
                 init(keys.root(0)), image, label)
 
 
+def gradient(network, argument, label, remat):
+    """Of the sum of outputs in a training step, by the parameters, with the variables after it."""
+    network = network.clone(remat=remat)
+
+    def loss(params, others):
+        output, after = network.apply({"params": params} | others, argument, label, train=True,
+                                      mutable=list(others), rngs={"noise": keys.root(1)})
+        return jnp.sum(output if isinstance(output, jax.Array) else output.logit), after
+    return jax.grad(loss, has_aux=True)
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_blocks_are_computed_again_where_a_field_says_so(name):
+    label = jnp.array([0, 3, 1])
+    for network, argument in zip(networks(name, (8, 8, 1), CLASSES), (latents(), jnp.zeros((BATCH, 8, 8, 1)))):
+        variables = jax.eval_shape(functools.partial(initialise, network), argument, label)
+        assert variables == jax.eval_shape(functools.partial(initialise, network.clone(remat=True)), argument, label)
+        params = variables.pop("params")
+        for remat in (False, True):
+            program = jax.make_jaxpr(gradient(network, argument, label, remat))(params, variables)
+            assert ("remat" in str(program)) == remat
+
+
+@pytest.mark.parametrize("name", ["biggan", pytest.param("stylegan2", marks=pytest.mark.slow)])
+def test_what_is_computed_again_is_the_same(name):
+    """Statistics move once, power iterations are made once, and noise is drawn alike."""
+    network, label = networks(name, (8, 8, 1), CLASSES)[0], jnp.array([0, 3, 1])
+    variables = quick_jit(functools.partial(initialise, network))(latents(), label)
+    params = variables.pop("params")
+    kept, again = (quick_jit(gradient(network, latents(), label, remat))(params, variables) for remat in (False, True))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), kept, again)
+
+
 @pytest.mark.parametrize(("name", "shape", "labels"), CASES, ids=lambda value: str(value).replace(", ", "x"))
 def test_shapes(name, shape, labels):
     num_classes, label = LABELS[labels]

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxgan.layers.attention import SelfAttention
 from jaxgan.layers.conditional_norm import Norm
+from jaxgan.layers.recomputed import recomputed
 from jaxgan.layers.resample import average_pool, nearest_upsample
 from jaxgan.layers.spectral import Layers
 from jaxgan.typing import Array
@@ -117,13 +118,15 @@ class DeepDiscriminatorBlock(nn.Module):
 
 
 def generator_blocks(x: Array, widths: Sequence[int], conditions: Sequence[Array | None], attention: set[int],
-                     layers: Layers, norm: Callable[..., Norm], *, train: bool) -> Array:
+                     layers: Layers, norm: Callable[..., Norm], *, train: bool, remat: bool = False) -> Array:
     """One `GeneratorBlock` for each of `widths`, each with its condition; self-attention after those in `attention`.
 
-    Blocks count from 1. Call it in a compact method: the blocks are that module's children "block1", "attention1" ...
+    Blocks count from 1. remat: see `recomputed`. Call it in a compact method: the blocks are that module's children
+    "block1", "attention1" ...
     """
     for number, (features, condition) in enumerate(zip(widths, conditions), start=1):
-        x = GeneratorBlock(features, layers, norm, name=f"block{number}")(x, condition, train=train)
+        block = GeneratorBlock(features, layers, norm, name=f"block{number}")
+        x = recomputed(remat, lambda block, x, condition: block(x, condition, train=train), block, x, condition)
         if number in attention:
             x = SelfAttention(layers, name=f"attention{number}")(x, train=train)
     return x

@@ -49,7 +49,7 @@ class StyleGenerator(nn.Module):
     def __call__(self, z: Array, label: Array | None = None, *, train: bool) -> Array:
         return self.synthesis(self.mapping(z, label, train=train), train=train)
 
-    def mapping(self, z: Array, label: Array | None = None, *, train: bool = False, psi: float = 1.0,
+    def mapping(self, z: Array, label: Array | None = None, *, train: bool = False, psi: float | Array = 1.0,
                 cutoff: int | None = None) -> Array:
         """w [B, num_ws, w_dim]. In training, its moving average "w_mean" takes the batch in, and styles are mixed.
 
@@ -68,7 +68,7 @@ class StyleGenerator(nn.Module):
             first = jax.random.randint(where, (len(w), 1, 1), 1, self.num_ws)
             mixed = jax.random.bernoulli(whether, self.style_mixing, first.shape) & (number >= first)
             w = jnp.where(mixed, other, w)
-        if psi == 1:
+        if isinstance(psi, float | int) and psi == 1:
             return w
         truncated = self.w_mean.value + psi * (w - self.w_mean.value)
         return truncated if cutoff is None else jnp.where(number < cutoff, truncated, w)
@@ -79,7 +79,7 @@ class StyleGenerator(nn.Module):
 
     def rows(self, w: Array) -> Array:
         """w [B, w_dim] for every row, as [B, num_ws, w_dim]; or w as it is, where it has rows."""
-        return jnp.broadcast_to(w[:, None], (len(w), self.num_ws, w.shape[-1])) if w.ndim == 2 else w
+        return jnp.broadcast_to(w[:, None], (w.shape[0], self.num_ws, w.shape[-1])) if w.ndim == 2 else w
 
 
 def _normalised(x: Array) -> Array:

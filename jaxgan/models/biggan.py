@@ -56,6 +56,7 @@ class Generator(nn.Module):
     spectral_eps: float = 1e-4
     spectral_iterate_in_eval: bool = False
     initializer: str = "orthogonal"
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -71,7 +72,8 @@ class Generator(nn.Module):
         x = layers.dense(height * width * stages.first_width, name="dense")(chunks[0], train=train)
         x = x.reshape(-1, height, width, stages.first_width)
         norm = functools.partial(Norm, "conditional_batch", layers, self.norm_eps, self.norm_momentum)
-        x = generator_blocks(x, stages.widths, conditions, attention, layers, norm, train=train)
+        x = generator_blocks(x, stages.widths, conditions, attention, layers, norm, train=train,
+                             remat=self.remat)
         return image_head(x, None, self.image_shape[2], layers, output_norm(self, layers), train=train)
 
     def _chunks(self, z: Array, num_blocks: int) -> list[Array | None]:

@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 from jaxgan.layers.attention import SelfAttention
 from jaxgan.layers.conditional_norm import Norm
 from jaxgan.layers.heads import AdversarialHead
+from jaxgan.layers.recomputed import recomputed
 from jaxgan.layers.residual import DeepDiscriminatorBlock, DeepGeneratorBlock, image_head, summed_features
 from jaxgan.models._stages import attention_stages, discriminator_stages, generator_stages
 from jaxgan.models.biggan import joined, output_norm, shared_embedding
@@ -43,6 +44,7 @@ class Generator(nn.Module):
     spectral_eps: float = 1e-4
     spectral_iterate_in_eval: bool = False
     initializer: str = "orthogonal"
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -61,7 +63,8 @@ class Generator(nn.Module):
                 last = turn == self.depth
                 block = DeepGeneratorBlock(features if last else x.shape[-1], layers, norm, up=last,
                                            name=f"block{number}_{turn}")
-                x = block(x, condition, train=train)
+                x = recomputed(self.remat, lambda block, x, condition: block(x, condition, train=train), block, x,
+                               condition)
             if number in attention:
                 x = SelfAttention(layers, name=f"attention{number}")(x, train=train)
         return image_head(x, None, self.image_shape[2], layers, output_norm(self, layers), train=train)
@@ -87,6 +90,7 @@ class Discriminator(nn.Module):
     spectral_eps: float = 1e-4
     spectral_iterate_in_eval: bool = False
     initializer: str = "orthogonal"
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -100,7 +104,7 @@ class Discriminator(nn.Module):
         for number, (features, down) in enumerate(zip(widths, stages.downs), start=1):
             for turn in range(1, self.depth + 1):
                 block = DeepDiscriminatorBlock(features, layers, down and turn == 1, name=f"block{number}_{turn}")
-                x = block(x, train=train)
+                x = recomputed(self.remat, lambda block, x: block(x, train=train), block, x)
             if number in attention:
                 x = SelfAttention(layers, name=f"attention{number}")(x, train=train)
         head = AdversarialHead(self.head, self.num_classes, self.spectral, self.spectral_eps,

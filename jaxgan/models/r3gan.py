@@ -31,6 +31,7 @@ from jaxgan.errors import InputError
 from jaxgan.interop import names
 from jaxgan.layers.convolution import Conv
 from jaxgan.layers.embed import Embed
+from jaxgan.layers.recomputed import recomputed
 from jaxgan.layers.resample import fir_downsample, fir_upsample
 from jaxgan.typing import Array, DiscriminatorOutput
 
@@ -54,6 +55,7 @@ class Block(nn.Module):
     hidden: int
     groups: int
     kernel_init: Initializer
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -72,7 +74,8 @@ class Generator(nn.Module):
     multipliers: widths over `width`, one a stage, the smallest first; None is 1 for each halving that leaves both
     sides whole and at least 4. blocks: residual blocks a stage, one number or one for each. group_width: channels of a
     group of the 3x3 convolutions (16 published, 32 for ImageNet). embed_dim: of the label.
-    float32_stages: so many stages, the smallest ones, are computed in float32 whatever `dtype`.
+    float32_stages: so many stages, the smallest ones, are computed in float32 whatever `dtype`. remat: blocks keep
+    their inputs alone for the backward pass, see `recomputed`.
     """
 
     image_shape: tuple[int, int, int]
@@ -84,6 +87,7 @@ class Generator(nn.Module):
     group_width: int = 16
     embed_dim: int = 64
     float32_stages: int = 0
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -120,6 +124,7 @@ class Discriminator(nn.Module):
     group_width: int = 16
     embed_dim: int | None = None
     float32_stages: int = 0
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -176,8 +181,9 @@ def _blocks(network: Generator | Discriminator, x: Array, stage: Stage, stages: 
         raise InputError(f"r3gan: the {hidden} channels inside a block cannot be cut into groups of {group_width}. "
                          "Change width or group_width.")
     for number in range(stage.blocks):
-        x = Block(hidden, hidden // group_width, _normal(gain), stage.dtype,
-                  name=f"stage{stage.number}_block{number}")(x)
+        block = Block(hidden, hidden // group_width, _normal(gain), stage.dtype,
+                      name=f"stage{stage.number}_block{number}")
+        x = recomputed(network.remat, lambda block, x: block(x), block, x)
     return x
 
 

@@ -26,6 +26,7 @@ from jaxgan.errors import InputError
 from jaxgan.layers.attention import SelfAttention
 from jaxgan.layers.conditional_norm import CONDITIONAL, PLAIN, Norm, label_vector
 from jaxgan.layers.heads import AdversarialHead
+from jaxgan.layers.recomputed import recomputed
 from jaxgan.layers.residual import DiscriminatorBlock, generator_blocks, image_head, summed_features
 from jaxgan.layers.spectral import INITIALIZERS, Layers
 from jaxgan.models import _published
@@ -42,6 +43,7 @@ class Generator(nn.Module):
     so without labels too, the others are then plain. norm: "batch", "layer" or "none", where no conditioning sets it.
     attention: the height, or heights, of the feature maps that self-attention follows; attention_blocks: the same by
     block, from 1. multipliers: widths over `width`, of the first map and of each block; num_up: number of blocks.
+    remat: blocks keep their inputs alone for the backward pass, see `recomputed`.
     """
 
     image_shape: tuple[int, int, int]
@@ -61,6 +63,7 @@ class Generator(nn.Module):
     spectral_eps: float = 1e-12
     spectral_iterate_in_eval: bool = False
     initializer: str = "orthogonal"
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -76,7 +79,8 @@ class Generator(nn.Module):
         height, width = stages.bottom
         x = layers.dense(height * width * stages.first_width, name="dense")(z, train=train)
         x = x.reshape(-1, height, width, stages.first_width)
-        x = generator_blocks(x, stages.widths, [condition] * len(stages.widths), attention, layers, inner, train=train)
+        x = generator_blocks(x, stages.widths, [condition] * len(stages.widths), attention, layers, inner, train=train,
+                             remat=self.remat)
         # Class-conditional generators end in a plain normalization, modulated ones in one more of theirs.
         last = norm(kind="batch", name="norm") if self.conditioning == "conditional_batch" else inner(name="norm")
         return image_head(x, condition, self.image_shape[2], layers, last, train=train)
@@ -134,6 +138,7 @@ class Discriminator(nn.Module):
     spectral_iterate_in_eval: bool = False
     relu_shortcut: bool = False
     initializer: str = "orthogonal"
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -146,8 +151,9 @@ class Discriminator(nn.Module):
                                  self.norm_momentum)
         x = image.astype(self.dtype)
         for number, (features, down) in enumerate(zip(stages.widths, stages.downs), start=1):
-            x = DiscriminatorBlock(features, layers, norm, down, first=number == 1, relu_shortcut=self.relu_shortcut,
-                                   name=f"block{number}")(x, train=train)
+            block = DiscriminatorBlock(features, layers, norm, down, first=number == 1,
+                                       relu_shortcut=self.relu_shortcut, name=f"block{number}")
+            x = recomputed(self.remat, lambda block, x: block(x, train=train), block, x)
             if number in attention:
                 x = SelfAttention(layers, name=f"attention{number}")(x, train=train)
         head = AdversarialHead(self.head, self.num_classes, self.spectral, self.spectral_eps,

@@ -27,6 +27,7 @@ from jaxgan.interop import names
 from jaxgan.layers.equalized import EqualConv, EqualDense, clamped, leaky
 from jaxgan.layers.minibatch import minibatch_stddev
 from jaxgan.layers.modulation import ModulatedConv
+from jaxgan.layers.recomputed import recomputed
 from jaxgan.layers.resample import fir_upsample
 from jaxgan.models._stages import choose, generator_stages
 from jaxgan.models._styles import StyleGenerator, StyleNetwork
@@ -54,6 +55,7 @@ class StyledConv(nn.Module):
     up: bool = False
     gain: float = 1.0
     clamp: float | None = None
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -79,13 +81,17 @@ class Synthesis(nn.Module):
     channels: int
     architecture: str
     clamp: float | None
+    remat: bool
 
     @nn.compact
     def __call__(self, w: Array, *, train: bool) -> Array:
+        def styled(conv: StyledConv, x: Array, w: Array) -> Array:
+            return conv(x, w, fresh=train)
+
         residual = self.architecture == "resnet"
         first, last = self.stages[0], self.stages[-1]
         constant = self.param("constant", nn.initializers.normal(1.0), (*first.size, first.width))
-        x = jnp.broadcast_to(constant.astype(first.dtype), (len(w), *constant.shape))
+        x = jnp.broadcast_to(constant.astype(first.dtype), (w.shape[0], *constant.shape))
         image = jnp.zeros((), jnp.promote_types(last.dtype, jnp.float32))
         for number, stage in enumerate(self.stages):
             block, shortcut, gain = f"block{number}", None, 1.0
@@ -94,10 +100,10 @@ class Synthesis(nn.Module):
                     gain = HALF
                     shortcut = gain * EqualConv(stage.width, 1, "up", use_bias=False, dtype=stage.dtype,
                                                 name=f"{block}_skip")(x)
-                x = StyledConv(stage.width, True, 1.0, self.clamp, stage.dtype,
-                               name=f"{block}_conv0")(x, w[:, 2 * number - 1], fresh=train)
-            x = StyledConv(stage.width, False, gain, self.clamp, stage.dtype,
-                           name=f"{block}_conv1")(x, w[:, 2 * number], fresh=train)
+                conv = StyledConv(stage.width, True, 1.0, self.clamp, stage.dtype, name=f"{block}_conv0")
+                x = recomputed(self.remat, styled, conv, x, w[:, 2 * number - 1])
+            conv = StyledConv(stage.width, False, gain, self.clamp, stage.dtype, name=f"{block}_conv1")
+            x = recomputed(self.remat, styled, conv, x, w[:, 2 * number])
             x = x if shortcut is None else x + shortcut
             if stage is last or not residual:
                 colours = ModulatedConv(self.channels, 1, demodulate=False, dtype=stage.dtype,
@@ -114,7 +120,8 @@ class Generator(StyleGenerator):
     style_mixing: so large a share of images in training takes its last rows of w from another z. clamp: bounds of
     activations, for narrow dtypes. float32_stages: so many stages, the smallest ones, are computed in float32 whatever
     `dtype`; the mapping always is. rng "noise": of noise and style mixing in training; without it, and in evaluation,
-    there is no mixing and the noise is constant, so that an image depends on z, label and weights alone.
+    there is no mixing and the noise is constant, so that an image depends on z, label and weights alone. remat:
+    convolutions keep their inputs alone for the backward pass, see `recomputed`.
     """
 
     image_shape: tuple[int, int, int]
@@ -127,6 +134,7 @@ class Generator(StyleGenerator):
     style_mixing: float = 0.0
     clamp: float | None = 256.0
     float32_stages: int = 1
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     def setup(self):
@@ -135,7 +143,8 @@ class Generator(StyleGenerator):
         self.num_ws = 2 * len(stages)
         wide = jnp.promote_types(self.dtype, jnp.float32)
         self.to_w = StyleNetwork(self.num_classes, self.w_dim, self.mapping_layers, wide)
-        self.to_image = Synthesis(tuple(stages), self.image_shape[2], self.architecture, self.clamp)
+        self.to_image = Synthesis(tuple(stages), self.image_shape[2], self.architecture, self.clamp,
+                                  self.remat)
         self.w_mean = self.variable("moving", "w_mean", jnp.zeros, (self.w_dim,))
 
 
@@ -155,6 +164,7 @@ class Discriminator(nn.Module):
     stddev_group: int = 4
     clamp: float | None = 256.0
     float32_stages: int = 1
+    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact
@@ -177,9 +187,10 @@ class Discriminator(nn.Module):
 
     def _block(self, x: Array, stage: Stage, width: int, name: str) -> Array:
         residual = self.architecture == "resnet"
-        y = leaky(EqualConv(stage.width, dtype=stage.dtype, name=f"{name}_conv0")(x), clamp=self.clamp)
-        y = EqualConv(width, 3, "down", dtype=stage.dtype, name=f"{name}_conv1")(y)
-        y = leaky(y, HALF if residual else 1.0, self.clamp)
+        y = recomputed(self.remat, lambda conv, x: leaky(conv(x), clamp=self.clamp),
+                       EqualConv(stage.width, dtype=stage.dtype, name=f"{name}_conv0"), x)
+        y = recomputed(self.remat, lambda conv, y: leaky(conv(y), HALF if residual else 1.0, self.clamp),
+                       EqualConv(width, 3, "down", dtype=stage.dtype, name=f"{name}_conv1"), y)
         if not residual:
             return y
         shortcut = EqualConv(width, 1, "down", use_bias=False, dtype=stage.dtype, name=f"{name}_skip")(x)

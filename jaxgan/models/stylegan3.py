@@ -25,6 +25,7 @@ from jaxgan.errors import InputError
 from jaxgan.interop import names
 from jaxgan.layers.alias_free import AliasFreeConv, FourierFeatures
 from jaxgan.layers.filters import NUM_CRITICAL, Band, bands
+from jaxgan.layers.recomputed import recomputed
 from jaxgan.models import stylegan2
 from jaxgan.models._styles import StyleGenerator, StyleNetwork
 from jaxgan.models.stylegan2 import Discriminator
@@ -42,6 +43,7 @@ class Synthesis(nn.Module):
     rotation: bool
     clamp: float | None
     magnitude_decay: float
+    remat: bool
 
     @nn.compact
     def __call__(self, w: Array, transform: Array | None, *, train: bool) -> Array:
@@ -53,7 +55,7 @@ class Synthesis(nn.Module):
                                   radial=self.rotation and number < last - NUM_CRITICAL, linear=number == last,
                                   clamp=self.clamp, magnitude_decay=self.magnitude_decay, dtype=dtype,
                                   name=f"layer{number}")
-            x = layer(x, w[:, number + 1], train=train)
+            x = recomputed(self.remat, lambda layer, x, w: layer(x, w, train=train), layer, x, w[:, number + 1])
         return OUTPUT_SCALE * x.astype(w.dtype)
 
 
@@ -63,7 +65,7 @@ class Generator(StyleGenerator):
     num_layers: before the one that makes the image. margin: samples around the image that all maps but the last two
     have. magnitude_decay: of the average that feature maps are scaled by, a batch. clamp: bounds of activations, for
     narrow dtypes. float32_stages: maps of so many of the lowest sampling rates are computed in float32 whatever
-    `dtype`; w and the input always are.
+    `dtype`; w and the input always are. remat: layers keep their inputs alone for the backward pass, see `recomputed`.
     """
 
     image_shape: tuple[int, int, int]
@@ -78,6 +80,7 @@ class Generator(StyleGenerator):
     magnitude_decay: float = 0.999
     clamp: float | None = 256.0
     float32_stages: int = 0
+    remat: bool = False
     dtype: DTypeLike = "float32"
     w_mean_decay = 0.998
 
@@ -88,7 +91,7 @@ class Generator(StyleGenerator):
         self.to_w = StyleNetwork(self.num_classes, self.w_dim, self.mapping_layers, wide)
         self.to_image = Synthesis(tuple(found), _widths(self), tuple(wide if band.rate in low else self.dtype
                                                                      for band in found),
-                                  self.rotation, self.clamp, self.magnitude_decay)
+                                  self.rotation, self.clamp, self.magnitude_decay, self.remat)
         self.w_mean = self.variable("moving", "w_mean", jnp.zeros, (self.w_dim,))
 
     def synthesis(self, w: Array, *, train: bool = False, transform: Array | None = None) -> Array:

@@ -232,8 +232,8 @@ def patchify(image: Array, patch: int) -> Array:
 def unpatchify(tokens: Array, shape: tuple[int, int, int], patch: int) -> Array:
     """The inverse of `patchify`, for images of `shape`."""
     height, width, channels = shape
-    cut = tokens.reshape(len(tokens), height // patch, width // patch, patch, patch, channels)
-    return cut.swapaxes(2, 3).reshape(len(tokens), *shape)
+    cut = tokens.reshape(tokens.shape[0], height // patch, width // patch, patch, patch, channels)
+    return cut.swapaxes(2, 3).reshape(tokens.shape[0], *shape)
 
 
 def angles(rows: int, columns: int, size: int) -> np.ndarray:
