@@ -114,13 +114,13 @@ def plan(config: Mapping[str, Any], info: Info, num_images: int, target: Target,
     if config["parallel"] == "pmap":
         raise InputError("config.parallel is pmap, for which there is no plan: choose jit or fsdp.")
     experiment = Experiment(config, info, target.devices)
+    shares = programs(experiment)
     try:
-        costs = {due: compile_step(experiment, num_images, due, say) for due in programs(experiment)}
+        costs = {due: compile_step(experiment, num_images, due, say) for due in shares}
     except jax.errors.JaxRuntimeError as error:
         if not OUT_OF_MEMORY.search(str(error)):
             raise
         raise InputError(too_large(config, info, num_images, target, say)) from error
-    shares = programs(experiment)
     if target.chip and max(cost.memory for cost in costs.values()) > target.chip.memory:
         raise InputError(too_large(config, info, num_images, target, say))
     pieces = {due: (shares[due], costs[due]) for due in costs}
@@ -233,22 +233,43 @@ def measured(experiment: Experiment, num_images: int, say: Say) -> tuple[float, 
 
 
 def too_large(config: Mapping[str, Any], info: Info, num_images: int, target: Target, say: Say) -> str:
-    """What to say of a batch that does not fit: the largest that does, found by halving."""
+    """What to say of a batch that does not fit: the largest that does."""
     step = len(target.devices) * config["accumulate"]
-    fits, fails = 0, config["batch_size"] // step
-    while fails - fits > max(fails // 8, 1):
-        middle = (fits + fails) // 2
-        smaller = dict(config) | {"batch_size": middle * step}
+
+    def memory(count: int) -> float:
+        """Of a device, with `count` images in each part of the batch."""
+        smaller = dict(config) | {"batch_size": count * step}
         experiment = Experiment(smaller, info, target.devices)
-        say(f"trying batches of {middle * step}")
-        largest = max(programs(experiment), key=len)
+        say(f"trying a batch of {count * step}")
         try:
-            fitting = compile_step(experiment, num_images, largest, say).memory <= target.chip.memory
+            return compile_step(experiment, num_images, max(programs(experiment), key=len), say).memory
         except jax.errors.JaxRuntimeError as error:
             if not OUT_OF_MEMORY.search(str(error)):
                 raise
-            fitting = False
-        fits, fails = (middle, fails) if fitting else (fits, middle)
-    advice = (f"--config.batch_size={fits * step} fits" if fits else "not even one image a device does")
+            return math.inf
+
+    fits = largest_fit(memory, target.chip.memory, config["batch_size"] // step)
+    advice = f"--config.batch_size={fits * step} is the largest that does" if fits else "not one image a device does"
     return (f"A batch of {config['batch_size']} does not fit into {target.chip.memory / 2**30:.0f} GiB a device on "
             f"{target.name}: {advice}. --config.accumulate, --config.parallel=fsdp or more devices help too.")
+
+
+def largest_fit(memory: Callable[[int], float], limit: float, fails: int) -> int:
+    """The largest count below `fails` whose memory is within the limit; 0 if none is.
+
+    Memory grows with the count, nearly along a line, and each look at it takes minutes: a few times the next count to
+    try is where the line through the last two meets the limit. After that the bracket is halved.
+    """
+    known: dict[int, float] = {}
+    fits, lines = 0, 4
+    while fails - fits > 1:
+        guess = (fits + fails) // 2 if known else 1
+        if len(known) > 1 and lines:
+            (one, low), (other, high) = sorted(known.items())[-2:]
+            guess = int(one + (limit - low) * (other - one) / (high - low)) if high > low else guess
+            guess, lines = min(max(guess, fits + 1), fails - 1), lines - 1
+        used = memory(guess)
+        if math.isfinite(used):
+            known[guess] = used
+        fits, fails = (guess, fails) if used <= limit else (fits, guess)
+    return fits

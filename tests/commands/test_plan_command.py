@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import re
 
 import jax
@@ -50,9 +51,7 @@ def test_the_bytes_that_chips_exchange():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--target=v7:2x2"], "--target=v7:2x2: write local, or a TPU slice: v4, v5e, v5p, v6e"),
     (["--target=v5e"], "such as v5e:4x4"),
-    (["--shape=8x8"], "--shape=8x8: write height, width and channels"),
     (["--shape=8x8x1", "--images=0"], "--images one from 1"),
     (["--config.data=tfds:nothing_like_it"], "describe them: --shape=HxWxC"),
     (["--shape=8x8x1", "--config.parallel=pmap"], "choose jit or fsdp"),
@@ -61,6 +60,20 @@ def test_the_bytes_that_chips_exchange():
 def test_refusals(small, arguments, message):
     with pytest.raises(InputError, match=re.escape(message)):
         plan.main([f"--config={small}", *arguments])
+
+
+@pytest.mark.parametrize(("limit", "fails"), [(1000, 4096), (1000, 150), (37, 4096), (10, 4096), (1e9, 64)])
+def test_the_largest_batch_that_fits_is_found_in_few_tries(limit, fails):
+    """Memory that grows by steps, and of which nothing is said where it is far too much."""
+    tried = []
+
+    def memory(count):
+        tried.append(count)
+        used = 20 + 2.5 * count + 10 * (count // 64)
+        return used if used < 3 * limit else math.inf
+    expected = max((count for count in range(fails) if 20 + 2.5 * count + 10 * (count // 64) <= limit), default=0)
+    assert planning.largest_fit(memory, limit, fails) == expected
+    assert len(tried) <= 12
 
 
 @pytest.fixture
@@ -87,5 +100,5 @@ def test_the_plan_for_a_tpu_slice(command, small, tmp_path):
 def test_a_batch_too_large_is_refused_with_one_that_fits(root):
     config = config_lib.load(f"{root}/configs/dcgan.py", ["batch_size=1048576", "generator.width=64"])
     info = data.open(config["data"]).info
-    with pytest.raises(InputError, match=r"does not fit into 16 GiB a device on v5e:2x2: --config.batch_size=\d+ fits"):
+    with pytest.raises(InputError, match=r"does not fit into 16 GiB a device on v5e:2x2: --config.batch_size=\d+ is"):
         planning.plan(config, info, 1797, planning.find_target("v5e:2x2"), lambda text: None)
