@@ -11,7 +11,7 @@ import numpy as np
 from flax import serialization
 
 import jaxgan
-from jaxgan import catalogue, processes
+from jaxgan import catalogue
 from jaxgan.data.source import ArraySource, Source
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
@@ -294,9 +294,8 @@ class TrainingJudge:
 
     def __init__(self, experiment: Experiment, source: Source):
         self.experiment = experiment
-        devices = processes.devices_here(experiment.parallel.mesh.devices.flat)
         self.judge = Judge(Input(source.info.name, "train", source), None, experiment.metrics, Cache(default_folder()),
-                           devices=devices)
+                           devices=list(experiment.parallel.mesh.devices.flat))
 
     def prepare(self) -> None:
         """Sets the backbones up. Raises InputError where one cannot be had: before the training rather than after."""

@@ -6,7 +6,7 @@ With a single process, all of this is what it is without the module.
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -57,6 +57,11 @@ def wait(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
+def all_agree(here: bool) -> bool:
+    """Whether something is so for every member; all must ask."""
+    return bool(multihost_utils.process_allgather(np.array(here)).all()) if several() else here
+
+
 def place(tree: PyTree, sharding: Sharding) -> PyTree:
     """Arrays that every member holds whole -> arrays of all of them. No member asks the others."""
     if not several():
@@ -77,11 +82,6 @@ def fetch(array: Array) -> np.ndarray:
     if array.is_fully_addressable or array.is_fully_replicated:
         return np.asarray(array)
     return multihost_utils.process_allgather(array, tiled=True)
-
-
-def devices_here(devices: Sequence[Any]) -> list[Any]:
-    """Those that belong to this process."""
-    return [device for device in devices if device.process_index == jax.process_index()]
 
 
 def tell(name: str, value: str) -> None:
@@ -107,6 +107,8 @@ def guarded(work: Callable[[], Any]) -> Any:
     try:
         return work()
     except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" in str(error):  # its own fault, and the others will be told
+            raise
         print(f"error: another process of this run was lost, or the way to it ({str(error).splitlines()[0]}). "
               "Start all of them again: the same command continues from the last checkpoint.", file=sys.stderr,
               flush=True)

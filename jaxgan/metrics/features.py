@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxgan
-from jaxgan import compilation
+from jaxgan import compilation, processes
 from jaxgan.errors import InputError
 from jaxgan.metrics import cache as cache_lib
 from jaxgan.metrics.backbones.base import Backbone
@@ -32,13 +32,16 @@ class Extractor:
     """Runs a backbone. Features of an image are the same bits alone, among others, and on any number of devices.
 
     Every device always runs the same program on the same number of images, padded where there are fewer; a batch size
-    chosen by need would let XLA choose other summation orders.
+    chosen by need would let XLA choose other summation orders. Among several processes, each prepares its share of
+    every chunk, and all are given all of the outputs.
     """
 
     def __init__(self, backbone: Backbone, devices: Sequence[jax.Device] | None = None):
         self.backbone = backbone
         mesh = Mesh(np.asarray(jax.devices() if devices is None else devices), ("data",))
         self.chunk = BATCH * mesh.size
+        members = sorted({device.process_index for device in mesh.devices.flat})
+        self._share, self._part = self.chunk // len(members), members.index(jax.process_index())
         self._sharding = NamedSharding(mesh, PartitionSpec("data"))
         self._weights = jax.device_put(backbone.weights, NamedSharding(mesh, PartitionSpec()))
         self._run = compilation.jit(jax.shard_map(
@@ -73,19 +76,24 @@ class Extractor:
         with ThreadPoolExecutor(THREADS) as pool:
             for start in range(0, num, self.chunk):
                 rows = slice(start, min(start + self.chunk, num))
-                waiting.append((rows, pool.submit(self.backbone.prepare, read(rows.start, rows.stop))))
+                waiting.append((rows, pool.submit(self._prepare, read(rows.start, rows.stop))))
                 if len(waiting) > THREADS:
                     rows, prepared = waiting.popleft()
                     yield rows, prepared.result()
             for rows, prepared in waiting:
                 yield rows, prepared.result()
 
+    def _prepare(self, image_u8: np.ndarray) -> np.ndarray:
+        """This process's share of a chunk, or the last image where nothing is left for it."""
+        mine = image_u8[self._part * self._share:(self._part + 1) * self._share]
+        return self.backbone.prepare(mine if len(mine) else image_u8[-1:])
+
     def _place(self, prepared: np.ndarray) -> jax.Array:
-        padding = np.repeat(prepared[-1:], self.chunk - len(prepared), axis=0)
-        return jax.device_put(np.concatenate([prepared, padding]), self._sharding)
+        padding = np.repeat(prepared[-1:], self._share - len(prepared), axis=0)
+        return processes.join_parts(np.concatenate([prepared, padding]), self._sharding)
 
     def _arrived(self, rows: slice, outputs: Mapping[str, jax.Array]) -> tuple[slice, dict[str, np.ndarray]]:
-        arrived = {kind: np.asarray(outputs[kind])[:rows.stop - rows.start] for kind in KINDS if kind in outputs}
+        arrived = {kind: processes.fetch(outputs[kind])[:rows.stop - rows.start] for kind in KINDS if kind in outputs}
         for values in arrived.values():
             bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
             if len(bad):
@@ -160,7 +168,8 @@ class CachedSample:
         read, num = self._images.read, self.num
         widths = {kind: width for kind, width in self._extractor.widths(read(0, 1)).items() if kind in self._kinds}
         found = {kind: self._cache.read(self._key(kind)) for kind in widths}
-        missing = [kind for kind in widths if found[kind] is None]
+        # All processes go through the images together, though some may have a cache that others have not.
+        missing = [kind for kind in widths if not processes.all_agree(found[kind] is not None)]
         if missing:
             with ExitStack() as stack:
                 maps = {kind: stack.enter_context(self._cache.write(self._key(kind), (num, widths[kind]), "float32"))
