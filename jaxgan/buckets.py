@@ -76,14 +76,23 @@ def fetched(url: str) -> Path:
             if not facts:
                 raise InputError(f"There is nothing at {url}. Check the spelling.")
         manifest = folder / f"{MANIFEST}.{local.name}"
-        known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+        known = _known(manifest)
         wanted = [name for name, stamp in facts.items() if known.get(name) != stamp or not (folder / name).is_file()]
         _download(files, root, wanted, folder)
         for name in set(known) - set(facts):
-            (folder / name).unlink(missing_ok=True)
+            if ".." not in name.split("/"):
+                (folder / name).unlink(missing_ok=True)
         if known != facts:
             manifest.write_text(json.dumps(facts), encoding="utf-8")
     return local
+
+
+def _known(manifest: Path) -> dict[str, str]:
+    """What a manifest says; nothing where it is damaged, so that all is copied again."""
+    try:
+        return dict(json.loads(manifest.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _open(url: str):
@@ -112,7 +121,7 @@ def _download(files, root: str, names: list[str], folder: Path) -> None:
     """Each file appears under its name when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if ".." in name.split("/"):
+        if name.startswith("/") or ".." in name.split("/"):
             raise InputError(f"{root}/{name}: a name that leads out of its folder. Remove it.")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     partial = [str(folder / f"{name}.{os.getpid()}.part") for name in names]
