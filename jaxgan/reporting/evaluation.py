@@ -1,6 +1,5 @@
 """What scores are made of, as one page: precision against recall, each class, and the fakes that look most copied."""
 
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from jaxgan.images import grid, replacing, save_png
 from jaxgan.metrics.base import Sample, Sides
 from jaxgan.metrics.prdc import squared_distances, squared_radii
 from jaxgan.reporting import scores
+from jaxgan.reporting.page.markup import document, element, section
 
 REAL, FAKE, HELD_OUT = "#1b8a6b", "#d1495b", "#5b5f97"
 MOST_IMAGES = 5000  # of a side that distances are taken of
@@ -22,9 +22,6 @@ MOST_CLASSES = 40
 SUSPECTS, NEIGHBOURS = 8, 5
 BALANCE = ("precision", "density", "recall", "coverage")
 K = 5  # neighbours that a class's coverage is counted with
-STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-pre{background:#f6f6f4;padding:1rem;overflow-x:auto;font-size:13px;line-height:1.4}img{max-width:100%;height:auto}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}p{color:#444}"""
 
 
 class Part(NamedTuple):
@@ -53,11 +50,11 @@ def write_report(folder: Path, results: Sequence[Mapping[str, Any]], sides: Side
 
 def page(results: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> str:
     """The HTML."""
-    sections = "".join(f'<h2>{html.escape(part.heading)}</h2><img src="{part.file}" alt="{html.escape(part.heading)}">'
-                       f"<p>{html.escape(part.words)}</p>" for part in parts)
-    title = html.escape(f"{results[0]['protocol']['fake'][0]['data']} against {results[0]['protocol']['real']['data']}")
-    return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-            f"<h1>{title}</h1><pre>{html.escape(scores.table(results))}</pre>{sections}</html>\n")
+    title = f"{results[0]['protocol']['fake'][0]['data']} against {results[0]['protocol']['real']['data']}"
+    sections = [section("Scores", element("pre", scores.table(results)))]
+    sections += [section(part.heading, element("div", element("img", src=part.file, alt=part.heading), class_="figure"),
+                         about=part.words) for part in parts]
+    return document(title, None, sections, {"frames": [], "charts": []}, files=True)
 
 
 def _compared(folder: Path, sides: Sides | None, class_names: Sequence[str]) -> list[Part | None]:

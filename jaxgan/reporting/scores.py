@@ -7,7 +7,11 @@ details, protocol.
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from jaxgan.config import parse_json
+from jaxgan.errors import InputError
 
 Result = Mapping[str, Any]
 
@@ -19,6 +23,20 @@ NOTES = {"draws": "95 %, Student's, of the mean of {repeats} draws of fakes by o
 LOWER_IS_BETTER = {"fd", "fd_infinity", "sfd", "intra_fd", "kid", "kid_rbf", "kid_full", "cmmd", "mind", "reverse_kl",
                    "class_kl"}
 HIGHER_IS_BETTER = {"is", "precision", "recall", "density", "coverage", "modes", "high_quality", "classes", "gan_train"}
+
+
+def read_json(path: Path) -> list[dict[str, Any]]:
+    """The results in a file that `jaxgan.evaluate --json` wrote. Raises InputError where it holds none that could be
+    shown."""
+    try:
+        results = parse_json(path.read_text(encoding="utf-8"))["results"]
+        table(results)
+        comparison({"": results}, protocol_differences({"": results, "again": results}))
+    except OSError as error:
+        raise InputError(f"Cannot read {path} ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InputError(f"{path} holds no results of jaxgan.evaluate --json.") from error
+    return results
 
 
 def table(results: Sequence[Result]) -> str:
