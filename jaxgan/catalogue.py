@@ -26,7 +26,7 @@ def split_spec(spec: str | Mapping[str, Any], key: str) -> tuple[str, dict[str, 
     """`"hinge"` or `{"name": "hinge", ...}` -> (name, arguments). `key` is the config key, for the message."""
     if isinstance(spec, str):
         return spec, {}
-    arguments = dict(spec)
+    arguments = dict(spec) if hasattr(spec, "keys") else {}
     if not isinstance(arguments.get("name"), str):
         raise InputError(f"config.{key} needs a name: a string, or a dict with a `name` entry; got {spec!r}.")
     return arguments.pop("name"), arguments
@@ -75,7 +75,7 @@ def _check_type(value: Any, parameter: inspect.Parameter, key: str) -> None:
     plain = all(option in kinds for option in options)
     if type(value) in options or (float in options and type(value) is int) or options == (parameter.empty,):
         return
-    if plain or (float in options and type(value) in kinds):  # a number that may also be a schedule
+    if plain or (float in options and (type(value) in kinds or hasattr(value, "keys"))):  # or a schedule, by now built
         wanted = " or ".join(kinds[option] for option in options if option in kinds)
         raise InputError(f"{key} must be {wanted}; got {value!r}.")
 

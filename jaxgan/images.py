@@ -84,8 +84,8 @@ def titled(picture: np.ndarray, title: str) -> np.ndarray:
     size (a GIF needs that): a title too long is set smaller, then cut short with an ellipsis.
     """
     strip = Image.new("L", (picture.shape[1], TITLE_HEIGHT), WHITE)
-    text, font = _fit(" ".join(title.split()), picture.shape[1] - 2 * MARGIN)
-    ImageDraw.Draw(strip).text((MARGIN, TITLE_HEIGHT // 2), text, fill=INK, font=font, anchor="lm")
+    text, face = _fit(" ".join(title.split()), picture.shape[1] - 2 * MARGIN)
+    ImageDraw.Draw(strip).text((MARGIN, TITLE_HEIGHT // 2), text, fill=INK, font=face, anchor="lm")
     return np.concatenate([_with_channels(strip, picture.shape[-1]), picture])
 
 
@@ -98,13 +98,13 @@ def sheet(images: Any, rows: Sequence[str], columns: Sequence[str], title: str) 
     *_, height, width, channels = images.shape
     scale, pad = max(1, min(LARGEST_SCALE, TILE // max(height, width))), 4
     table = grid(images.reshape(-1, *images.shape[2:]), len(columns), pad, scale)
-    font = _font(FONT_SIZES[3])
-    left = math.ceil(max(font.getlength(name) for name in rows)) + 2 * MARGIN
+    face = font(FONT_SIZES[3])
+    left = math.ceil(max(face.getlength(name) for name in rows)) + 2 * MARGIN
     paper = Image.new("L", (left + table.shape[1], HEAD_HEIGHT + table.shape[0]), WHITE)
     draw = ImageDraw.Draw(paper)
     for index, name in enumerate(rows):
         middle = HEAD_HEIGHT + pad + index * (height * scale + pad) + height * scale // 2
-        draw.text((MARGIN, middle), name, fill=INK, font=font, anchor="lm")
+        draw.text((MARGIN, middle), name, fill=INK, font=face, anchor="lm")
     for index, name in enumerate(columns):
         middle = left + pad + index * (width * scale + pad) + width * scale // 2
         text, fitting = _fit(name, width * scale, FONT_SIZES[3:])
@@ -122,9 +122,12 @@ def save_png(picture: np.ndarray, path: str | os.PathLike) -> Path:
 
 
 def load_png(path: str | os.PathLike) -> np.ndarray:
-    """Reads a picture that `save_png` wrote: uint8 [H, W, C]."""
-    with Image.open(path) as image:
-        picture = np.asarray(image)
+    """Reads a picture that `save_png` wrote: uint8 [H, W, C]. Raises InputError where it is damaged."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            picture = np.asarray(image)
+    except Exception as error:  # a damaged file can raise almost anything from inside a decoder
+        raise InputError(f"{path} is damaged, or no PNG: remove it.") from error
     return picture[:, :, None] if picture.ndim == 2 else picture
 
 
@@ -261,7 +264,8 @@ def _with_channels(paper: Image.Image, channels: int) -> np.ndarray:
     return picture
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of pictures, so many pixels high."""
     import matplotlib  # for the font it carries: Pillow's own lacks accents and dashes
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
@@ -269,9 +273,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 def _fit(text: str, width: int, sizes: Sequence[int] = FONT_SIZES) -> tuple[str, ImageFont.FreeTypeFont]:
     """The text and the largest font with which it is at most `width` pixels wide."""
     for size in sizes:
-        font = _font(size)
-        if font.getlength(text) <= width:
-            return text, font
-    while text and font.getlength(text + "…") > width:
+        face = font(size)
+        if face.getlength(text) <= width:
+            return text, face
+    while text and face.getlength(text + "…") > width:
         text = text[:-1]
-    return text.rstrip() + "…", font
+    return text.rstrip() + "…", face

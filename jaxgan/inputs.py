@@ -129,14 +129,16 @@ def digests(source: data.Source) -> list[bytes] | None:
 
 
 class Run:
-    """A trained run as a source of fakes, with the data it was trained on, or with those that `real` names.
+    """A trained run as a source of fakes, with the data it was trained on, or with those that `real` names. trust: as
+    `RunFolder.config` says.
 
     Raises InputError where its own data have changed, or are not known because its weights come from elsewhere.
     """
 
-    def __init__(self, workdir: Path, checkpoint: str = "latest", raw: bool = False, real: str | None = None):
+    def __init__(self, workdir: Path, checkpoint: str = "latest", raw: bool = False, real: str | None = None,
+                 trust: bool = False):
         folder = RunFolder(workdir)
-        self.config, info = folder.config(), folder.info()
+        self.config, info = folder.config(trust), folder.info()
         if real is None and info.name == CONVERTED:
             raise InputError(f"{workdir} was converted from published weights, and the data they were trained on are "
                              "not in it: say what to compare with, by --real=P.")

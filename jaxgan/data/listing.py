@@ -95,6 +95,8 @@ def targets(labels: Sequence[str | tuple[float, ...] | None],
 
 def _from_table(top: Path, bad: BadFiles) -> tuple[list[Entry], tuple[str, ...]]:
     table = top / TABLE
+    if problem := _file_problem(table, top.resolve()):
+        raise InputError(f"{table} {problem}. Put the table itself there.")
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(file), 1) if row]
@@ -135,10 +137,13 @@ def _row_label(row: list[str], width: int, vector: bool) -> str | tuple[float, .
 
 
 def _file_problem(path: Path, inside: Path) -> str | None:
-    if not path.resolve().is_relative_to(inside):
-        return "leads outside the data folder"
-    if not path.exists():
-        return "does not exist"
+    try:
+        if not path.resolve().is_relative_to(inside):
+            return "leads outside the data folder"
+        if not path.exists():
+            return "does not exist"
+    except (OSError, ValueError, RuntimeError):  # too long, or with a zero byte; links in a circle
+        return "is no name of a file"
     return None if path.is_file() else "is not a file"
 
 

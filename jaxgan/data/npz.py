@@ -15,6 +15,7 @@ from jaxgan.data.transforms import Transform, fit_array
 from jaxgan.errors import InputError
 
 MAX_BYTES = 16 << 30  # of one array as its header declares it
+BOMB_BYTES, BOMB_RATIO = 1 << 26, 200  # an array larger than that, packed into less than this share, is not pictures
 MAX_CLASSES = 100_000
 
 
@@ -39,7 +40,7 @@ def npz(*, path: str, split: str = "train", labels: bool = True, resolution: int
         check_split(split, tuple(keys), f"{path!r}")
         splits = {name: _header(file, key)[0][0] for name, key in keys.items()}
         _check_header(file, keys[split], path, max_megapixels)
-        images = file[keys[split]]
+        images = _array(file, keys[split])
         targets, num_classes = None, 0
         if labels:
             key = keys[split].removesuffix("images") + "labels"
@@ -67,10 +68,12 @@ def _opened(path: str) -> Iterator[np.lib.npyio.NpzFile]:
         raise InputError(f"config.data.path: there is no file {path!r}. Check the spelling, and that it is relative "
                          f"to {os.getcwd()}.")
     try:
-        if not zipfile.is_zipfile(Path(path).expanduser()):
-            raise zipfile.BadZipFile("it is no whole zip archive")
-        with np.load(Path(path).expanduser(), allow_pickle=False) as file:
-            yield file
+        with Path(path).expanduser().open("rb") as stream:
+            if not stream.read(2) == b"PK" or not zipfile.is_zipfile(stream):
+                raise zipfile.BadZipFile("it is no whole zip archive")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                yield file
     except InputError:
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
@@ -95,7 +98,20 @@ def _header(file: np.lib.npyio.NpzFile, key: str) -> tuple[tuple[int, ...], np.d
         first = np.lib.format.read_magic(member) == (1, 0)
         read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(member)
+    if any(side < 0 for side in shape):
+        raise ValueError(f"{key} declares a negative size")
     return shape or (0,), dtype
+
+
+def _array(file: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    """An array, once it is known to hold what it declares, and to be no bomb."""
+    shape, dtype = _header(file, key)
+    declared, entry = math.prod(shape) * dtype.itemsize, file.zip.getinfo(f"{key}.npy")
+    if not dtype.itemsize or declared > min(entry.file_size, MAX_BYTES):
+        raise ValueError(f"{key} declares more than it holds")
+    if declared > BOMB_BYTES and declared > BOMB_RATIO * entry.compress_size:
+        raise ValueError(f"{key} would unpack {declared / 2**20:,.0f} MiB from {entry.compress_size / 2**20:,.1f}")
+    return file[key]
 
 
 def _check_header(file: np.lib.npyio.NpzFile, key: str, path: str, max_megapixels: float) -> None:
@@ -130,7 +146,7 @@ def _targets(file: np.lib.npyio.NpzFile, key: str, num_images: int) -> tuple[np.
 def _label_array(file: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
     if _header(file, key)[1].hasobject:
         raise _BadLabelsError("holds pickled Python objects, which are never loaded")
-    values = file[key]
+    values = _array(file, key)
     if values.dtype.kind not in "biuf" or values.ndim not in (1, 2) or not np.isfinite(values).all():
         raise _BadLabelsError(f"must be finite numbers [N], [N, 1] or [N, L]; it is {values.dtype} "
                               f"{list(values.shape)}")

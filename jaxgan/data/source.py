@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import numpy as np
 from jaxgan.errors import InputError
 
 MEMORY_LIMIT = 2 << 30  # bytes of decoded examples that may be held in memory
+LARGEST = 10**9  # pixels times channels of an example that a record is believed
 THREADED_PIXELS = 96 * 96  # decoding smaller images is mostly Python, which threads slow down twofold
 CHUNK = 512
 
@@ -70,12 +72,33 @@ class Info:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Info":
-        """The Info that `to_dict` wrote, from JSON or not. Raises TypeError or KeyError for anything else."""
+        """The Info that `to_dict` wrote, from JSON or not. Raises TypeError, KeyError or ValueError for others."""
         def freeze(value):
             return tuple(map(freeze, value)) if isinstance(value, list) else value
         fields = {name: freeze(value) for name, value in fields.items()}
         digest = fields.pop("content_hash")
-        return cls(**fields, hasher=lambda: digest)
+        info = cls(**fields, hasher=lambda: digest)
+        _check_info(info, digest)
+        return info
+
+
+def _check_info(info: Info, digest: Any) -> None:
+    """Refuses, with a ValueError or TypeError, what no data are like: a record may come from anywhere."""
+    counts = (*info.shape, *info.splits.values())
+    rows = (*info.label_examples, *info.centres)
+    numbers = [number for row in (info.label_frequencies, (info.std or 0.0,), *rows) for number in row]
+    texts = (info.name, info.licence, digest, *info.class_names, *info.skipped, *info.splits)
+    sound = (all(type(count) is int and 0 <= count < 2**40 for count in (info.num_classes, *counts))
+             and len(info.shape) == 3 and 0 < math.prod(info.shape) <= LARGEST
+             and all(type(text) is str for text in texts) and all(math.isfinite(number) for number in numbers)
+             and info.kind in ("image", "point") and info.label_kind in ("none", "class", "vector")
+             and len(info.label_frequencies) in (0, info.num_classes)
+             and all(len(row) == info.num_classes for row in info.label_examples)
+             and (info.label_kind == "none") == (info.num_classes == 0)
+             and (info.label_kind != "class" or len(info.label_frequencies) == info.num_classes)
+             and (info.label_kind != "vector" or len(info.label_examples) > 0))
+    if not sound:
+        raise ValueError("these are no facts of a set of images")
 
 
 class Source(Protocol):

@@ -4,9 +4,10 @@ Images are decoded here, from the stored bytes: tfds converts no colour modes an
 """
 
 import difflib
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,7 +43,7 @@ def tfds(*, dataset: str, split: str = "train", dir: str | None = None, labels: 
     record shows when its turn comes, unless on_bad="skip", which decodes everything once to know what to leave out.
     """
     transform = Transform(resolution, channels, resize, crop, max_megapixels)
-    builder = tensorflow_datasets().builder_from_directory(_find(dataset, data_folder(dir, dataset)))
+    builder = _builder(_find(dataset, data_folder(dir, dataset)))
     image_key, label_key = _keys(builder, dataset)
     label_key = label_key if labels else None
     records = _records(builder, split, image_key, dataset)
@@ -131,6 +132,32 @@ def _find(dataset: str, folder: Path) -> Path:
         f"config.data.dataset: {dataset!r} is not in {folder}{'' if folder.is_dir() else ', which does not exist'}. "
         f"Build it with `python -m jaxgan.prepare --dataset={dataset} --dir={folder}`, or point TFDS_DATA_DIR or "
         "--config.data.dir at the folder that holds it.")
+
+
+def _builder(folder: Path) -> Any:
+    """The prepared set in `folder`. TFDS imports whatever modules its features.json names: here, its own alone."""
+    try:
+        foreign = [name for name in _classes(json.loads((folder / "features.json").read_text(encoding="utf-8")))
+                   if not name.startswith("tensorflow_datasets.")]
+        if foreign:
+            raise InputError(f"{folder}: its features.json names {foreign[0][:80]!r}, code that does not come with "
+                             "TFDS and is not run. Use a set that `python -m jaxgan.prepare` built.")
+        return tensorflow_datasets().builder_from_directory(folder)
+    except InputError:
+        raise
+    except Exception as error:  # damaged descriptions raise almost anything inside TFDS
+        raise InputError(f"{folder} is no prepared TFDS set, or a damaged one ({' '.join(str(error).split())[:200]}). "
+                         "Build it again with `python -m jaxgan.prepare`.") from error
+
+
+def _classes(features: Any) -> Iterator[str]:
+    """The names of classes in a features.json, in any of the ways of writing it."""
+    entries = features.items() if isinstance(features, dict) else enumerate(features)
+    for key, value in entries:
+        if isinstance(value, str) and key in ("type", "pythonClassName", "python_class_name"):
+            yield value
+        elif isinstance(value, dict | list):
+            yield from _classes(value)
 
 
 def _keys(builder: Any, dataset: str) -> tuple[str, str | None]:

@@ -26,10 +26,15 @@ RESIZE = {
 CROP = ("center", "pad", "stretch")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GREY = ("1", "L", "LA", "La", "I", "F")  # and every I;16
+# What a file may be, whatever its name says. Pillow knows more: one kind it hands to another program, and many are
+# read by code that few have looked at.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "TGA", "AVIF")
 PILLOW_LIMIT = 178  # megapixels above which Pillow itself refuses
 
 # Between 89 and 178 megapixels Pillow only warns; our own limit speaks instead.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Of what it finds odd about a file that it reads all the same, it warns in words that name no file.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class BadImageError(Exception):
@@ -133,7 +138,7 @@ def fit_array(images: np.ndarray, transform: Transform) -> np.ndarray:
 def _opened(file: bytes | Path, max_megapixels: float) -> Iterator[Image.Image]:
     """An open image of acceptable size; whatever goes wrong inside the block becomes BadImageError."""
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_megapixels * 1e6:
                 raise BadImageError(f"declares {width}x{height} pixels, more than max_megapixels={max_megapixels:g}")
@@ -148,7 +153,7 @@ def _reason(error: Exception, limit: float) -> BadImageError:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return BadImageError(f"declares far more pixels than max_megapixels={limit:g}")
     if isinstance(error, Image.UnidentifiedImageError):
-        return BadImageError("is not an image, or of a format unknown to Pillow")
+        return BadImageError(f"is not an image of a kind that is read ({', '.join(FORMATS)})")
     text = " ".join(str(error).split()) or type(error).__name__
     return BadImageError(f"cannot be read ({text})")
 

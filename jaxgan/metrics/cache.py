@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -84,9 +84,12 @@ class Cache:
             size = os.fstat(file.fileno()).st_size - DIGEST
             if size > 0 and _digest(file, size) == file.read():
                 file.seek(0)
-                np.lib.format.read_magic(file)
-                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                return np.memmap(file, dtype, mode="r", offset=file.tell(), shape=shape)
+                with suppress(Exception):  # signed, and yet no array: not written by this class
+                    np.lib.format.read_magic(file)
+                    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                    if dtype.hasobject:  # numpy would take the bytes for addresses
+                        raise ValueError("pointers")
+                    return np.memmap(file, dtype, mode="r", offset=file.tell(), shape=shape)
         path.unlink(missing_ok=True)
         return None
 

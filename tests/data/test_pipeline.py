@@ -56,10 +56,10 @@ def test_the_order_is_pinned():
 
 
 def test_thousands_of_calls_a_second():
-    start = time.perf_counter()
+    start = time.process_time()
     for k in range(2000):
         batch_indices(60_000, 64, 0, k)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("arguments", [(0, 1, 0, 0), (1, 0, 0, 0), (1, 1, -1, 0), (1, 1, 0, -1)])

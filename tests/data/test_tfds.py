@@ -75,7 +75,8 @@ def test_bad_records_are_refused_or_skipped(tmp_path, monkeypatch, memory_limit)
     images, labels = materialise(source)
     assert images[:, 0, 0, 0].tolist() == [1, 3]
     assert labels.tolist() == [0, 2]
-    assert source.info.skipped == ("record 1: is not an image, or of a format unknown to Pillow",)
+    assert source.info.skipped == ("record 1: is not an image of a kind that is read ("
+                                   "PNG, JPEG, GIF, BMP, DIB, WEBP, TIFF, PPM, TGA, AVIF)",)
 
 
 def test_an_unlabelled_split(tmp_path):
