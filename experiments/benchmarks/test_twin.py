@@ -30,10 +30,14 @@ COMMON = ("batch_size=8", "latent.dim=6", "total_kimg=0.05", *(
     f"optimizers.{player}.{text}" for player in PLAYERS for text in ("eps=0.01", "learning_rate=0.01")))
 DCGAN = (*(f"{player}.{text}" for player in PLAYERS for text in ("width=4", "embed_dim=3", "init_std=0.1")),)
 CASES = {
-    "dcgan-28": ("experiments/benchmarks/dcgan_config.py", (*DCGAN, "data.resolution=28")),
-    "dcgan-odd": ("experiments/benchmarks/dcgan_config.py", (*DCGAN, "data.resolution=(17, 24)", "data.labels=true")),
-    "dcgan-8": ("experiments/benchmarks/dcgan_config.py", (*DCGAN, "data.resolution=8", "data.labels=true")),
+    "dcgan-28": ("experiments/benchmarks/sizes.py:dcgan", (*DCGAN, "data.resolution=28")),
+    "dcgan-odd": ("experiments/benchmarks/sizes.py:dcgan", (*DCGAN, "data.resolution=(17, 24)", "data.labels=true")),
+    "dcgan-8": ("experiments/benchmarks/sizes.py:dcgan", (*DCGAN, "data.resolution=8", "data.labels=true")),
     "dcgan-r1": ("configs/dcgan.py:tiny", DCGAN),
+    "dragan": ("configs/dragan.py:tiny", (*DCGAN, "data.labels=false")),
+    "wgan_gp": ("configs/wgan_gp.py:tiny", (
+        "generator.width=1", "discriminator.width=2", "data.resolution=8", "data.labels=false", "conditioning={}")),
+    "sagan": ("configs/sagan.py:tiny", ("generator.width=2", "discriminator.width=4", "data.resolution=16")),
     "sngan": ("configs/sngan.py:tiny", ("generator.width=1", "discriminator.width=2", "data.resolution=8")),
     "sngan-unconditional": ("configs/sngan.py:tiny", (
         "generator.width=1", "discriminator.width=2", "data.resolution=8", "data.labels=false", "average={}")),
@@ -105,12 +109,15 @@ class Given(twins.Draws):
         super().__init__(torch.device("cpu"))
         self.z = iter(list(latents(experiment, state)))
 
-    def latents(self, count, dim):
+    def latents(self, kind, count, dim):
         return next(self.z)[:count]
 
     def noise(self, *shape):
         batch, channels, height, width = shape
         return torch.from_numpy(fixed((batch, height, width, channels))).permute(0, 3, 1, 2)
+
+    def uniform(self, batch, channels, height, width):
+        return torch.from_numpy(fixed_share((batch, height, width, channels))).permute(0, 3, 1, 2)
 
     def mixed(self, count, rows, share):
         first = torch.from_numpy(mixed_from(count, rows))
@@ -119,13 +126,18 @@ class Given(twins.Draws):
     def replace(self, monkeypatch):
         """Makes jaxgan draw the same."""
         normal, randint, bernoulli = jax.random.normal, jax.random.randint, jax.random.bernoulli
+        uniform = jax.random.uniform
 
         def noise(key, shape=(), dtype=float, **options):
             if len(shape) not in (3, 4):
                 return normal(key, shape, dtype, **options)
             return jnp.asarray(fixed(shape if len(shape) == 4 else (*shape, 1)).reshape(shape))
 
+        def share(key, shape=(), dtype=float, **options):
+            return jnp.asarray(fixed_share(shape)) if len(shape) == 4 else uniform(key, shape, dtype, **options)
+
         monkeypatch.setattr(jax.random, "normal", noise)
+        monkeypatch.setattr(jax.random, "uniform", share)
         monkeypatch.setattr(jax.random, "randint", lambda key, shape, low, high, *rest: (
             jnp.asarray(mixed_from(shape[0], high)) if len(shape) == 3 else randint(key, shape, low, high, *rest)))
         monkeypatch.setattr(jax.random, "bernoulli", lambda key, share, shape: (
@@ -134,6 +146,10 @@ class Given(twins.Draws):
 
 def fixed(shape):
     return np.random.default_rng(shape).standard_normal(shape, np.float32)
+
+
+def fixed_share(shape):
+    return np.random.default_rng(shape).random(shape, np.float32)
 
 
 def mixed_from(count, rows):

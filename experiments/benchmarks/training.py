@@ -26,6 +26,7 @@ RECIPES = [f"configs/{name}.py:tiny" for name in ("dcgan", "sngan", "r3gan", "st
 OURS = "jaxgan"
 EAGER = {"PyTorch NCHW": False, "PyTorch channels_last": True}  # name -> channels_last
 COMPILED = "torch.compile"
+PRODUCT = "matrix product"  # beside the contestants, to know what the machine can do
 CACHES = ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 BUSY = 0.5  # load average from which a machine is not quiet
 
@@ -77,11 +78,14 @@ def compare(location: str, overrides: list[str], options: argparse.Namespace) ->
         settings = config.load(location, overrides)
     progress(f"{location}:")
     with tempfile.TemporaryDirectory() as cache:
-        contestants = entrants({"location": location, "overrides": overrides}, cache, not options.no_compile)
+        contestants = entrants({"location": location, "overrides": overrides}, cache, not options.no_compile,
+                               cycle(settings))
         cold, failed = first_times(contestants, cycle(settings))
         contestants = {name: contestant for name, contestant in contestants.items() if name not in failed}
+        contestants[PRODUCT] = interleave.Contestant("twins.trainer:prepare_product", {})
         facts, turns = interleave.compete(contestants, rounds=options.rounds, steps=cycle(settings),
                                           seconds=options.seconds, report=progress)
+    peak = facts.pop(PRODUCT)["flops_per_turn"] / min(turn.seconds for turn in turns.pop(PRODUCT))
     check(facts)
     steps = turns[OURS][0].steps
     rates = interleave.summary(turns, steps * settings.batch_size * settings.num_critic)
@@ -90,20 +94,20 @@ def compare(location: str, overrides: list[str], options: argparse.Namespace) ->
         "name": config.run_name(location, settings), "date": datetime.date.today().isoformat(),
         "config_location": location, "overrides": overrides, "left_out": left_out,
         "config": json.loads(config.to_json(settings)), "rounds": options.rounds, "steps": steps,
-        "facts": facts | failed,
+        "facts": facts | failed, "peak_flops": peak,
         "seconds_to_first_turn": {"steps": cycle(settings), "cold": cold}, "images_per_second": rates,
         "fastest_twin": best, "ratio": interleave.ratio(turns[OURS], turns[best]),
         "turns": {name: [turn._asdict() for turn in done] for name, done in turns.items()},
     }
 
 
-def entrants(common: Mapping[str, Any], cache: str, compiled: bool) -> dict[str, interleave.Contestant]:
-    """Both sides, with caches of compiled programs in the folder `cache`."""
+def entrants(common: Mapping[str, Any], cache: str, compiled: bool, steps: int) -> dict[str, interleave.Contestant]:
+    """Both sides, with caches of compiled programs in the folder `cache`. One twin counts the work of `steps`."""
     environment = dict.fromkeys(CACHES, cache)
     found = {OURS: interleave.Contestant("ours:prepare", common, environment)}
-    found |= {name: interleave.Contestant("twins.trainer:prepare",
-                                          common | {"channels_last": channels_last, "compiled": False}, environment)
-              for name, channels_last in EAGER.items()}
+    for name, channels_last in EAGER.items():
+        arguments = common | {"channels_last": channels_last, "compiled": False, "counted": channels_last and steps}
+        found[name] = interleave.Contestant("twins.trainer:prepare", arguments, environment)
     if compiled:
         found[COMPILED] = interleave.Contestant("twins.trainer:prepare",
                                                 common | {"channels_last": True, "compiled": True}, environment)
@@ -171,7 +175,7 @@ def summary(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def section(result: dict[str, Any]) -> str:
+def section(result: Mapping[str, Any]) -> str:
     """One recipe as Markdown."""
     ratio, facts, machine = result["ratio"], result["facts"], result["machine"]
     settings = result["config"]
@@ -188,25 +192,47 @@ def section(result: dict[str, Any]) -> str:
         f"{result['rounds']} rounds of {result['steps']} steps, {ratio['lowest']:.2f} – {ratio['highest']:.2f} over "
         f"them.{without}",
         "",
-        "| | images/s, median | lowest – highest | ms a step | cores busy | first steps after, s | the next time |",
-        "|---|---|---|---|---|---|---|",
+        "| | images/s, median | lowest – highest | ms a step | of peak | cores busy | first steps after, s "
+        "| the next time |",
+        "|---|---|---|---|---|---|---|---|",
         *(row(name, result, images) for name in facts),
         "",
         f"`{what}`, images {shape(result)}, batch {settings['batch_size']}, {images} images a step, "
-        f"{sum(facts[OURS]['num_params']):,} parameters. {machine['cpu']}, {machine['cores']} cores{load}; "
+        f"{sum(facts[OURS]['num_params']):,} parameters{effort(result, images)}. {machine['cpu']}, "
+        f"{machine['cores']} cores{load}; "
         f"{', '.join(f'{library} {version}' for library, version in versions.items())}; {result['date']}.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def row(name: str, result: dict[str, Any], images: int) -> str:
+def row(name: str, result: Mapping[str, Any], images: int) -> str:
     if name not in result["images_per_second"]:
-        return f"| {name} | not available here: {reason(result['facts'][name])} | | | | | |"
+        return f"| {name} | not available here: {reason(result['facts'][name])} | | | | | | |"
     rate, first = result["images_per_second"][name], result["seconds_to_first_turn"]
     again = f"{result['facts'][name]['seconds_to_first_turn']:.1f}" if first else ""
     cold = f"{first['cold'][name]:.1f}" if first and name in first["cold"] else again
     return (f"| {name} | {rate['median']:,.0f} | {rate['lowest']:,.0f} – {rate['highest']:,.0f} "
-            f"| {1000 * images / rate['median']:.1f} | {rate['cores']:.2f} | {cold} | {again} |")
+            f"| {1000 * images / rate['median']:.1f} "
+            f"| {share(result, rate['median'] / images)} "
+            f"| {rate['cores']:.2f} | {cold} | {again} |")
+
+
+def effort(result: Mapping[str, Any], images: int) -> str:
+    """The work of an image, as the twin's side counts it, and the peak it is compared with; old runs have neither."""
+    if "peak_flops" not in result:
+        return ""
+    return (f", {work(result) / images / 1e9:,.2f} GFLOP an image; a large matrix product in the same run reached "
+            f"{result['peak_flops'] / 1e9:,.0f} GFLOP/s")
+
+
+def share(result: Mapping[str, Any], steps_per_second: float) -> str:
+    """Of that peak."""
+    return f"{steps_per_second * work(result) / result['peak_flops']:.0%}" if "peak_flops" in result else ""
+
+
+def work(result: Mapping[str, Any]) -> float:
+    """FLOPs of a step."""
+    return next(fact["flops_per_step"] for fact in result["facts"].values() if fact.get("flops_per_step"))
 
 
 def reason(fact: Mapping[str, Any]) -> str:
@@ -214,7 +240,7 @@ def reason(fact: Mapping[str, Any]) -> str:
     return fact["failed"].splitlines()[-1].replace("|", "/")[:120]
 
 
-def shape(result: dict[str, Any]) -> str:
+def shape(result: Mapping[str, Any]) -> str:
     return "×".join(map(str, result["facts"][OURS]["image_shape"]))
 
 

@@ -185,7 +185,8 @@ def _filter_adjoint(x: Array, g: Array, window: Window) -> Array:
     inputs, outputs = x.shape[3], g.shape[3]
     if window.kernel == (1, 1) or (inputs <= FEW_CHANNELS and math.prod(window.kernel) <= MANY_TAPS):
         taps = jnp.concatenate(_taps(x, window), axis=3)
-        product = jnp.einsum("bhwi,bhwo->io", taps, g, precision=window.precision)
+        # As matrices: a product over three axes would first be written out transposed.
+        product = jnp.matmul(_rows(taps).T, _rows(g), precision=window.precision)
         return product.reshape(*window.kernel, inputs, outputs)
     if window.stride == (1, 1) and outputs * 4 <= inputs:
         return _swapped_filter_adjoint(x, g, window)
@@ -198,6 +199,10 @@ def _filter_adjoint(x: Array, g: Array, window: Window) -> Array:
         rhs_dilation=window.stride,
     )
     return y.transpose(1, 2, 0, 3)
+
+
+def _rows(a: Array) -> Array:
+    return a.reshape(-1, a.shape[3])
 
 
 def _swapped_filter_adjoint(x: Array, g: Array, window: Window) -> Array:

@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal, special
+from scipy import special
 
 from jaxgan.errors import InputError
 
@@ -56,6 +56,7 @@ def bands(image_size: tuple[int, int], num_layers: int, margin: int) -> list[Ban
 
 def lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> np.ndarray:
     """Kaiser-windowed sinc of unit sum, float64 [taps], for signals of `rate` samples a unit."""
+    from scipy import signal  # not above: this takes as long to import as jax, and most networks have no such filter
     return signal.firwin(taps, cutoff, width=2 * half_width, fs=rate)
 
 
@@ -64,6 +65,7 @@ def radial_lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> 
 
     taps must be even: no tap lies at the centre, where the jinc is a limit.
     """
+    from scipy import signal
     position = (np.arange(taps) - (taps - 1) / 2) / rate
     radius = np.hypot(position[:, None], position)
     window = np.kaiser(taps, signal.kaiser_beta(signal.kaiser_atten(taps, 4 * half_width / rate)))

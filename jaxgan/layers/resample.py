@@ -20,9 +20,10 @@ def max_pool(x: Array) -> Array:
 
 def nearest_upsample(x: Array) -> Array:
     """Every pixel repeated in 2x2: [B, H, W, C] -> [B, 2 H, 2 W, C]."""
-    batch, height, width, channels = x.shape
-    x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
-    return x.reshape(batch, 2 * height, 2 * width, channels)
+    for axis in (2, 1):  # stacked, not broadcast: the derivative is then a sum of slices, which XLA fuses
+        shape = [2 * side if number == axis else side for number, side in enumerate(x.shape)]
+        x = jnp.stack([x, x], axis=axis + 1).reshape(shape)
+    return x
 
 
 def fir_blur(x: Array, padding: tuple[int, int]) -> Array:

@@ -12,6 +12,7 @@ from torch.nn.functional import relu, softplus
 # compares its fakes with real images)
 LOSSES: dict[str, tuple[Callable, Callable, bool]] = {
     "non_saturating": (lambda real, fake: softplus(-real) + softplus(fake), lambda fake, real: softplus(-fake), False),
+    "wasserstein": (lambda real, fake: fake - real, lambda fake, real: -fake, False),
     "hinge": (lambda real, fake: relu(1 - real) + relu(1 + fake), lambda fake, real: -fake, False),
     "relativistic_paired": (lambda real, fake: softplus(fake - real), lambda fake, real: softplus(real - fake), True),
 }
@@ -21,6 +22,22 @@ def gradient_penalty(logit: Tensor, image: Tensor) -> Tensor:
     """Half the mean squared norm of the gradient of each logit by its own image: R1, or R2 on fakes."""
     gradient, = torch.autograd.grad(logit.sum(), image, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean() / 2
+
+
+def slope_penalty(logit: Tensor, image: Tensor) -> Tensor:
+    """How far the gradient of each logit by its own image is from norm 1: WGAN-GP's penalty, and DRAGAN's."""
+    gradient, = torch.autograd.grad(logit.sum(), image, create_graph=True)
+    return (gradient.square().sum((1, 2, 3)).sqrt() - 1).square().mean()
+
+
+def between(real: Tensor, fake: Tensor, draw: Callable[..., Tensor], spread: float) -> Tensor:
+    """WGAN-GP's images, on the way from a fake to a real one."""
+    return torch.lerp(fake, real, draw(len(real), 1, 1, 1))
+
+
+def around(real: Tensor, fake: Tensor, draw: Callable[..., Tensor], spread: float) -> Tensor:
+    """DRAGAN's images, real ones with noise."""
+    return real + draw(len(real), 1, 1, 1) * spread * real.std() * draw(*real.shape)
 
 
 def path_lengths(generator: nn.Module, w: Tensor, noise: Callable[[torch.Size], Tensor]) -> Tensor:

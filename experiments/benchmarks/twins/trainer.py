@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from jaxgan import config as configs
 from jaxgan import data
@@ -19,13 +20,16 @@ from jaxgan.catalogue import split_spec
 from jaxgan.data import pipeline
 from jaxgan.errors import InputError
 from twins import dcgan, r3gan, resnet, stylegan2
-from twins.objectives import LOSSES, gradient_penalty, path_lengths, schedule
+from twins.objectives import LOSSES, around, between, gradient_penalty, path_lengths, schedule, slope_penalty
 
 NETWORKS = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan, "stylegan2": stylegan2}
 PLAYERS = ("generator", "discriminator")
-TERMS = {"r1": "discriminator", "r2": "discriminator", "path_length": "generator"}
-SAID = {"regularizers": {"every", "gamma", "weight"}, "optimizers": {"learning_rate", "b1", "b2", "eps"}}
+TERMS = {"r1": "discriminator", "r2": "discriminator", "gradient_penalty": "discriminator", "dragan": "discriminator",
+         "path_length": "generator"}
+PLACES = {"gradient_penalty": between, "dragan": around}  # where a penalty looks that is on no image of the loss
+SAID = {"regularizers": {"every", "gamma", "weight", "spread"}, "optimizers": {"learning_rate", "b1", "b2", "eps"}}
 PATH_DECAY, PATH_SHRINK = 0.99, 2
+COPIED = ("w_mean", "weight_u", "weight_v")  # buffers that an average takes over as they are
 
 
 class Draws:
@@ -34,8 +38,13 @@ class Draws:
     def __init__(self, device: torch.device):
         self.device = device
 
-    def latents(self, count: int, dim: int) -> Tensor:
-        return torch.randn(count, dim, device=self.device)
+    def latents(self, kind: str, count: int, dim: int) -> Tensor:
+        """kind: "normal", or "uniform" on [-1, 1)."""
+        z = torch.empty(count, dim, device=self.device)
+        return z.uniform_(-1, 1) if kind == "uniform" else z.normal_()
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, device=self.device)
 
     def noise(self, *shape: int) -> Tensor:
         return torch.randn(*shape, device=self.device)
@@ -55,7 +64,7 @@ class Memory:
         self.norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
         self.momenta = [norm.momentum for norm in self.norms]
         self.stored = [buffer for name, buffer in network.named_buffers()
-                       if name.endswith(("weight_u", "weight_v", "w_mean"))]
+                       if name.endswith(COPIED)]
 
     def __enter__(self) -> None:
         self.copies = torch._foreach_clone(self.stored) if self.stored else []
@@ -108,7 +117,8 @@ class Trainer:
 
     def __init__(self, config: Any, info: data.Info, channels_last: bool, compiled: bool, device: torch.device):
         sections = {name: split_spec(config[name], name) for name in ("latent", *PLAYERS)}
-        self.config, self.z_dim, self.batch_size = config, sections["latent"][1]["dim"], config.batch_size
+        self.config, self.batch_size = config, config.batch_size
+        self.prior, self.z_dim = sections["latent"][0], sections["latent"][1]["dim"]
         self.draws, self.step_number, self.path_mean = Draws(device), 0, torch.zeros((), device=device)
         self.d_loss, self.g_loss, self.paired = LOSSES[split_spec(config.loss, "loss")[0]]
         layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -145,8 +155,8 @@ class Trainer:
         self.half_life = schedule(spec["half_life_kimg"], self.config.total_kimg)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.averaged, self.current = floats(self.average), floats(self.generator)
-        self.copied = [tuple(dict(network.named_buffers())["w_mean"] for network in (self.average, self.generator))
-                       ] if hasattr(self.generator, "w_mean") else []
+        pairs = zip(self.average.named_buffers(), self.generator.buffers())
+        self.copied = [(average, current) for (name, average), current in pairs if name.endswith(COPIED)]
 
     def step(self, batches: list[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor]:
         """One step, on a real batch for each turn of the discriminator and one for the generator: images float
@@ -166,7 +176,7 @@ class Trainer:
         return d_loss, g_loss
 
     def latents(self, count: int | None = None) -> Tensor:
-        return self.draws.latents(count or self.batch_size, self.z_dim)
+        return self.draws.latents(self.prior, count or self.batch_size, self.z_dim)
 
     def discriminator_turn(self, real: Tensor, label: Tensor | None, gamma: dict[str, float]) -> Tensor:
         with torch.no_grad(), self.forgotten["generator"]:
@@ -175,11 +185,15 @@ class Trainer:
         shown = {"r1": real, "r2": fake}
         for name in joined:
             shown[name] = shown[name].detach().requires_grad_()
-        # torch.compile cannot differentiate twice.
+        # torch.compile cannot differentiate twice: a pass that is goes without it.
         judge = self.discriminator if joined else self.judge
         logits = {name: judge(image, label) for name, image in shown.items()}
         loss = self.d_loss(logits["r1"], logits["r2"]).mean()
         total = loss + sum(gamma[name] * gradient_penalty(logits[name], shown[name]) for name in joined)
+        for name in gamma.keys() & PLACES:
+            image = PLACES[name](real, fake, self.draws.uniform, self.terms[name].get("spread", 0.5))
+            image = image.detach().requires_grad_()
+            total = total + gamma[name] * slope_penalty(self.discriminator(image, label), image)
         self.optimizers["discriminator"].minimise(total)
         return loss.detach()
 
@@ -222,9 +236,9 @@ class Trainer:
 
 
 def floats(network: nn.Module) -> list[Tensor]:
-    """Parameters and running statistics, without gradients."""
+    """Parameters and running statistics, without gradients: what is averaged."""
     return [tensor for name, tensor in network.state_dict().items()
-            if tensor.is_floating_point() and not name.endswith("w_mean")]
+            if tensor.is_floating_point() and not name.endswith(COPIED)]
 
 
 class Feed:
@@ -251,9 +265,12 @@ class Feed:
         return real, None if self.labels is None else self.labels[indices]
 
 
-def prepare(location: str, overrides: list[str], channels_last: bool,
-            compiled: bool) -> tuple[Callable[[int], float], dict[str, Any]]:
-    """What a contestant hands to the harness: `run(steps) -> last loss of D`, and facts about itself."""
+def prepare(location: str, overrides: list[str], channels_last: bool, compiled: bool,
+            counted: int = 0) -> tuple[Callable[[int], float], dict[str, Any]]:
+    """What a contestant hands to the harness: `run(steps) -> last loss of D`, and facts about itself.
+
+    counted: steps to take first, the work of whose matrix products and convolutions is counted.
+    """
     config = configs.load(location, overrides)
     source = data.open(config.data)
     refuse_what_differs(config, source.info)
@@ -270,7 +287,11 @@ def prepare(location: str, overrides: list[str], channels_last: bool,
             d_loss, _ = trainer.step(feed[number])
         return d_loss.item()
 
+    with FlopCounterMode(display=False) as counter:
+        if counted:
+            run(counted)
     facts = {
+        "flops_per_step": counter.get_total_flops() / counted if counted else None,
         "versions": {"python": platform.python_version(), "torch": torch.__version__}, "device": device.type,
         "num_params": [sum(p.numel() for p in getattr(trainer, player).parameters()) for player in PLAYERS],
         "threads": torch.get_num_threads(),
@@ -278,9 +299,21 @@ def prepare(location: str, overrides: list[str], channels_last: bool,
     return run, facts
 
 
+def prepare_product() -> tuple[Callable[[int], float], dict[str, Any]]:
+    """A contestant that multiplies large matrices, four times a turn: what the machine can do at best, about."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cuda.matmul.allow_tf32 = True
+    side = 8192 if device.type == "cuda" else 2048
+    a, b = torch.randn(2, side, side, device=device)
+
+    def run(_: int) -> float:
+        return (a @ (a @ (a @ (a @ b))))[0, 0].item()
+    return run, {"flops_per_turn": 4 * 2 * side**3}
+
+
 def refuse_what_differs(config: Any, info: data.Info) -> None:
     """The twins know the parts that their recipes use."""
-    parts = {"generator": NETWORKS, "discriminator": NETWORKS, "latent": ["normal"], "loss": LOSSES}
+    parts = {"generator": NETWORKS, "discriminator": NETWORKS, "latent": ["normal", "uniform"], "loss": LOSSES}
     specs = {key: config[key] for key in parts}
     specs |= {f"regularizers.{name}": spec for name, spec in config.regularizers.items()}
     specs |= {f"optimizers.{player}": spec for player, spec in config.optimizers.items()}
