@@ -21,6 +21,7 @@ from jaxgan.errors import InputError
 PARTS = ("data", "latent", "generator", "discriminator", "loss")  # one part each: a name, or {name, arguments}
 GROUPS = ("regularizers", "conditioning", "augmentation", "optimizers", "average")  # parts under names of choice
 PARALLEL = ("jit", "fsdp", "pmap")
+DEEPEST = 64  # levels of JSON that are read
 TINY_SIZE, TINY_KIMG = 16, 64.0  # height and width, and budget, of the recipes' tiny variants
 
 
@@ -56,7 +57,14 @@ def default() -> ConfigDict:
         "checkpoint_every": 1000,
         "evaluate_every": 0,
         "average_every": 0,        # stores the power-function averages, of which others are put together afterwards
+        "health_every": 500,       # looks for signs of collapse
+        "max_rollbacks": 3,        # numerical failures in a row, without a checkpoint between, that a run survives
         "metrics": (),             # the first one decides which checkpoint is the best
+        "log": {                   # where else metrics and sample grids go while it trains, beside the run's folder
+            "tensorboard": False,  # event files in the run's folder
+            "wandb": "",           # a project of Weights & Biases
+            "mlflow": "",          # an experiment of MLflow
+        },
     }, type_safe=False)
     return config.lock()
 
@@ -98,17 +106,42 @@ def tiny(config: ConfigDict, width: int = 16) -> ConfigDict:
     steps = int(TINY_KIMG * 1000) // (config.batch_size * config.num_critic)
     config.log_every, config.sample_every = max(steps // 300, 1) * 10, max(steps // 100, 1) * 10
     config.checkpoint_every = config.evaluate_every = max(steps // 30, 1) * 10
+    config.health_every = config.sample_every
     return config
 
 
-def load(location: str, overrides: Sequence[str] = ()) -> ConfigDict:
-    """Reads `FILE[:ARGUMENT]`, applies overrides of the form `key.key=value`, validates."""
+def load(location: str, overrides: Sequence[str] = (), trust: bool = False) -> ConfigDict:
+    """Reads `FILE[:ARGUMENT]`, applies overrides of the form `key.key=value`, validates.
+
+    FILE may also be the bare name of a recipe that ships with jaxgan, such as `dcgan`, or the config.json of a run;
+    trust: that may name parts from outside jaxgan, as a config file may.
+    """
     path, _, argument = location.partition(":")
-    config = _get_config(Path(path), argument)
+    if path.endswith(".json") and not argument:
+        config = _of_run(Path(path), trust)
+    else:
+        config = _get_config(_file(path), argument)
     for text in overrides:
         override(config, text)
     validate(config)
     return config
+
+
+def recipes() -> dict[str, Path]:
+    """The recipes that ship with jaxgan, by name: in the package where it is installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    folder = package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.py"))}
+
+
+def _file(location: str) -> Path:
+    """A word without a folder or an ending is the recipe of that name."""
+    path, shipped = Path(location), recipes()
+    if not location or path.suffix or path.name != location:
+        return path
+    if location not in shipped:
+        raise InputError(f"There is no recipe {location!r}. {suggest(location, shipped, 'Recipes')}")
+    return shipped[location]
 
 
 def run_name(location: str, config: Mapping[str, Any]) -> str:
@@ -118,10 +151,21 @@ def run_name(location: str, config: Mapping[str, Any]) -> str:
     return "-".join([Path(path).stem, *re.findall(r"\w+", argument or data)])
 
 
+def _of_run(path: Path, trust: bool) -> ConfigDict:
+    try:
+        config = from_json(path.read_text(encoding="utf-8", errors="replace"), path)
+    except OSError as error:
+        raise InputError(f"Cannot read the config file {str(path)!r} ({error.strerror}).") from error
+    if not trust and (names := outside(config)):
+        raise InputError(f"{path} names code from outside jaxgan, which training would execute: "
+                         f"{', '.join(names)[:300]}. If you trust whoever made it, add --trust.")
+    return config
+
+
 def _get_config(path: Path, argument: str) -> ConfigDict:
     if not path.is_file():
         beside = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        hint = suggest(str(path), beside, "There are") if beside else "Give one, such as --config=configs/dcgan.py."
+        hint = suggest(str(path), beside, "There are") if beside else "Give one, or a recipe by its name: --config=dcgan."
         raise InputError(f"There is no config file {str(path)!r}. {hint}")
     spec = importlib.util.spec_from_file_location(f"jaxgan_config_{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -170,7 +214,7 @@ def _parse(raw: str) -> Any:
         return raw == "true"
     try:
         return ast.literal_eval(raw)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return raw
 
 
@@ -225,6 +269,10 @@ def _check_part(value: Any, key: str) -> None:
 def _check_group(value: Any, key: str) -> None:
     if not isinstance(value, Mapping | ConfigDict):
         raise InputError(f"config.{key} must be a section of named parts; got {value!r}.")
+    for player in ("generator", "discriminator") if key == "optimizers" else ():
+        if player not in value:
+            raise InputError(f"config.optimizers has no {player}, but {', '.join(map(str, value))}: both players need "
+                             "one.")
     for name in value:
         _check_part(value[name], f"{key}.{name}")
         every = value[name]["every"] if not isinstance(value[name], str) and "every" in value[name] else 1
@@ -237,7 +285,7 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
         if config[key] < 1:
             raise InputError(f"config.{key} must be at least 1; got {config[key]}.")
     for key in ("seed", "log_every", "sample_every", "checkpoint_every", "evaluate_every",
-                "average_every"):
+                "average_every", "health_every", "max_rollbacks"):
         if config[key] < 0:
             raise InputError(f"config.{key} must not be negative; got {config[key]}.")
     if config["seed"] >= 2**32:
@@ -268,30 +316,73 @@ def from_json(text: str, path: Path) -> ConfigDict:
     reference = default()
     added = {key: reference[key] for key in reference if key not in PARTS}
     try:
-        config = ConfigDict(added | json.loads(text), type_safe=False)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is not a jaxgan config: {_one_line(error)}") from error
+        config = ConfigDict(added | parse_json(text), type_safe=False)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise InputError(f"{path} is not a jaxgan config: {_one_line(error)[:200]}") from error
     validate(config)
     return config.lock()
 
 
+def parse_json(text: str | bytes) -> Any:
+    """JSON from anywhere. Raises ValueError for what is none, or so deeply nested that nothing could walk it."""
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [entry for node in level if isinstance(node, dict | list)
+                 for entry in (node.values() if isinstance(node, dict) else node)]
+        if not level:
+            return found
+    raise ValueError("it is nested too deeply")
+
+
+def outside(config: Mapping[str, Any]) -> list[str]:
+    """`key=module:name` of every part that is not jaxgan's own: using the config imports and runs those.
+
+    Any string with a colon counts, but in arguments of the data and in folders, which are only ever paths.
+    """
+    found = []
+
+    def look(value: Any, key: str) -> None:
+        if isinstance(value, str) and ":" in value:
+            found.append(f"{key}={value}")
+        elif isinstance(value, dict | list):
+            for name, entry in value.items() if isinstance(value, dict) else enumerate(value):
+                look(entry, f"{key}.{name}")
+
+    plain = _plain(config)
+    data = plain.pop("data")
+    look(data if isinstance(data, str) else data["name"], "data")
+    for key, value in plain.items():
+        if key not in ("init_from", "init_checkpoint"):
+            look(value, key)
+    return found
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Lines `key: old -> new` for every option in which two configs differ."""
-    flat_old, flat_new = _flatten(_plain(old)), _flatten(_plain(new))
+    flat_old, flat_new = flat(old), flat(new)
     missing = "(not set)"
     return [f"{key}: {flat_old.get(key, missing)!r} -> {flat_new.get(key, missing)!r}"
             for key in sorted(flat_old.keys() | flat_new.keys())
             if flat_old.get(key, missing) != flat_new.get(key, missing)]
 
 
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option by its whole key, `{"data.name": "digits"}`, in the order of the config; tuples as lists."""
+    return _flatten(_plain(config))
+
+
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+    found = {}
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flatten(value, f"{prefix}{key}.")
+            found |= _flatten(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value
-    return flat
+            found[prefix + key] = value
+    return found
 
 
 def _one_line(error: Exception) -> str:

@@ -43,6 +43,7 @@ def parse(argv: list[str]):
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a page with pictures there")
     parser.add_argument("--no_cache", action="store_true", help="neither read nor keep features and values")
     parser.add_argument("--force", action="store_true", help="with --compare: even where protocols differ")
+    command.add_trust(parser)
     arguments = parser.parse_args(argv)
     check(arguments)
     return arguments
@@ -75,6 +76,8 @@ def main(argv: list[str]) -> int:
     if arguments.compare:
         print(compared([Path(arguments.compare), *map(Path, arguments.others)], arguments.force))
         return command.DONE
+    if arguments.workdir:
+        command.check_run(arguments.workdir, arguments.trust)
 
     from jaxgan import compilation
     from jaxgan.metrics.cache import Cache, default_folder
@@ -103,8 +106,8 @@ def evaluated(arguments, cache, bars):
     from jaxgan import inputs
     from jaxgan.evaluation import Judge, spaces_of
     from jaxgan.metrics.choice import choose, default_backbone
-    run = (inputs.Run(arguments.workdir, arguments.checkpoint, arguments.raw, arguments.real) if arguments.workdir
-           else None)
+    run = (inputs.Run(arguments.workdir, arguments.checkpoint, arguments.raw, arguments.real, arguments.trust)
+           if arguments.workdir else None)
     real = run.real if run else inputs.open_data(arguments.real, "--real")
     info = real.source.info
     if arguments.held_out:
@@ -112,7 +115,7 @@ def evaluated(arguments, cache, bars):
     else:
         held_out = run.held_out() if run else None
     names = (arguments.metrics or (POINT_METRICS if info.kind == "point" else IMAGE_METRICS)).split(",")
-    backbone = parse_backbone(arguments.backbone) if arguments.backbone else default_backbone(info)
+    backbone = command.parse_spec(arguments.backbone, "--backbone") if arguments.backbone else default_backbone(info)
     choices = choose([name.strip() for name in names], info, backbone, "metrics")
     judge = Judge(real, held_out, choices, cache, say=bars.say)
     if run:
@@ -135,20 +138,6 @@ def check_seeds(first: int, count: int) -> None:
         raise InputError(f"--seed={first}: {count:,} fakes from there on go beyond the last seed, {MAX_SEED}.")
 
 
-def parse_backbone(text: str):
-    """`inception,resizer=clean` -> {"name": "inception", "resizer": "clean"}; a name alone stays one."""
-    name, *pairs = text.split(",")
-    if not pairs:
-        return name
-    spec = {"name": name}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"--backbone={text}: {pair!r} is no argument; write NAME,key=value.")
-        spec[key] = int(value) if value.isdecimal() else value
-    return spec
-
-
 def write_json(path: Path, results) -> None:
     """Results for programs: {"jaxgan": version, "results": [...]}, keys in a fixed order."""
     import jaxgan
@@ -166,25 +155,12 @@ def compared(paths: list[Path], force: bool) -> str:
     from jaxgan.reporting import scores
     if len(paths) < 2:
         raise InputError("--compare needs two files or more: --compare a.json b.json.")
-    files = {str(path): read_json(path) for path in paths}
+    files = {str(path): scores.read_json(path) for path in paths}
     differing = scores.protocol_differences(files)
     if differing and not force:
         raise InputError("These results were not obtained in the same way:\n  " + "\n  ".join(differing)
                          + "\nSuch numbers say nothing about each other; --force shows them all the same.")
     return scores.comparison(files, differing)
-
-
-def read_json(path: Path):
-    """The results that `write_json` wrote."""
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))["results"]
-        for result in results:
-            _ = result["name"], float(result["value"]), result["protocol"]["metric"], result["low"], result["high"]
-    except OSError as error:
-        raise InputError(f"Cannot read {path} ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no results of jaxgan.evaluate --json.") from error
-    return results
 
 
 if __name__ == "__main__":

@@ -120,11 +120,16 @@ class Experiment:
         return self.sampler(weights, seeds, labels, truncation)
 
     def draw_labels(self, seeds) -> np.ndarray:
-        """Labels for seeds, with the frequencies of the data; label vectors are taken from the data's own."""
-        if self.info.label_kind == "class":
-            return draw_labels(seeds, self.info.label_frequencies)
-        rows = np.asarray(self.info.label_examples, np.float32)
-        return rows[draw_labels(seeds, [1 / len(rows)] * len(rows))]
+        """`labels_of` seeds, for this run's data."""
+        return labels_of(self.info, seeds)
+
+
+def labels_of(info: Info, seeds) -> np.ndarray:
+    """Labels for seeds, with the frequencies of the data; label vectors are taken from the data's own."""
+    if info.label_kind == "class":
+        return draw_labels(seeds, info.label_frequencies)
+    rows = np.asarray(info.label_examples, np.float32)
+    return rows[draw_labels(seeds, [1 / len(rows)] * len(rows))]
 
 
 def build_parts(config: Mapping[str, Any], info: Info) -> Parts:

@@ -33,6 +33,7 @@ def parse(argv: list[str]):
                                                     "the run's own")
     parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
     parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    command.add_trust(parser)
     arguments = parser.parse_args(argv)
     for name, least in (("num", 1), ("steps", 1), ("feature_weight", 0)):
         if getattr(arguments, name) < least:
@@ -49,13 +50,14 @@ def parse(argv: list[str]):
 def main(argv: list[str]) -> int:
     """Projects and writes; returns the exit code."""
     arguments = parse(argv)
+    command.check_run(arguments.workdir, arguments.trust)
 
     from jaxgan import compilation
     from jaxgan.images import from_uint8
     from jaxgan.latents.inversion import project
     from jaxgan.trained import Trained
     compilation.enable_cache()
-    run = Trained(arguments.workdir, arguments.checkpoint, arguments.real)
+    run = Trained(arguments.workdir, arguments.checkpoint, arguments.real, arguments.trust)
     given = read(arguments, run.info)
     targets, sampler = from_uint8(given.images), run.experiment.sampler
     space = arguments.space or ("w" if sampler.has_w else "z")

@@ -30,20 +30,7 @@ def parse(argv: list[str]):
                              "a .gif, .webp or .mp4 with --interpolate; a .png with --show")
     parser.add_argument("--labels", help="classes to make, such as 3 or 0-9, repeated over the seeds "
                                          "(default: drawn as often as in the data)")
-    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
-    weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
-    weights.add_argument("--average_std", type=float, metavar="STD",
-                         help="an average as wide as this share of training, put together from those that "
-                              "config.average_every stored")
-    parser.add_argument("--standing", type=int, metavar="N",
-                        help="BatchNorm statistics over N fresh batches of samples, not the running ones")
-    parser.add_argument("--truncation", type=float, metavar="PSI",
-                        help="less variety, better looks: w drawn towards its mean, such as 0.7; without a w, no entry "
-                             "of z beyond PSI")
-    parser.add_argument("--cutoff", type=int, metavar="N", help="with --truncation: of the first N rows of w alone")
-    parser.add_argument("--centres", type=int, metavar="K",
-                        help="with --truncation: w drawn towards the nearest of K centres, such as 64, of its class")
+    command.add_weights(parser)
     choosy = parser.add_mutually_exclusive_group()
     choosy.add_argument("--reject", metavar="P",
                         help="only seeds whose images the discriminator takes for real, as many as --seeds, from its "
@@ -70,6 +57,7 @@ def parse(argv: list[str]):
                                            "discriminator, classifier, inception, … (default: pixels)")
     parser.add_argument("--real", metavar="P", help="real images instead of the run's own, where such are needed: a "
                                                     "folder, an .npz, or DATASET:SPLIT such as mnist:test")
+    command.add_trust(parser)
     arguments = parser.parse_args(argv)
     check_options(arguments)
     for name, value in DEFAULTS.items():
@@ -80,10 +68,8 @@ def parse(argv: list[str]):
 
 def check_options(arguments) -> None:
     """Refuses options that mean nothing without another, or beside another, and values that none can have."""
+    command.check_needed(arguments, NEEDED)
     given = {name for name, value in vars(arguments).items() if value is not None}
-    for name, other in NEEDED.items():
-        if name in given and other not in given:
-            raise InputError(f"--{name} goes with --{other}: give both or neither.")
     for name in sorted({option for show in SHOWS.values() for option in show.options} & given):
         takers = [show for show in SHOWS if name in SHOWS[show].options]
         if arguments.show not in takers and not (name == "real" and given & {"reject", "langevin"}):
@@ -95,41 +81,10 @@ def check_options(arguments) -> None:
     if arguments.step_size is not None and not 0 < arguments.step_size <= 1:
         raise InputError(f"--step_size={arguments.step_size:g}: give a number above 0, and at most 1.")
     if arguments.reject is not None:
-        percentile(arguments.reject)
+        command.percentile(arguments.reject)
         if arguments.show == "classes":
             raise InputError("--show=classes has each seed in every class, of which --reject would look at one: leave "
                              "one of them out.")
-
-
-def percentile(text: str) -> float | None:
-    """What --reject says: a percentile, or None for `exact`."""
-    if text == "exact":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 100:
-        raise InputError(f"--reject={text}: give a percentile from 0 to below 100, such as 80, or exact.")
-    return value
-
-
-def numbers(text: str, option: str, limit: int) -> list[int]:
-    """`"1,5,8-12"` -> [1, 5, 8, 9, 10, 11, 12]. Raises InputError for what is not that, or above `limit`."""
-    found = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"{option}={text}: {part!r} is no number or range; write something like 0-63 or 1,5,8-12.")
-        low, high = int(first), int(last or first)
-        if high < low:
-            raise InputError(f"{option}={text}: the range {part} runs backwards; write {high}-{low}.")
-        if high > limit:
-            raise InputError(f"{option}={text}: {high} is too large; the largest is {limit}.")
-        if high - low >= 10_000_000:
-            raise InputError(f"{option}={text}: that is more than ten million; ask for fewer at a time.")
-        found += range(low, high + 1)
-    return found
 
 
 def main(argv: list[str]) -> int:
@@ -138,17 +93,16 @@ def main(argv: list[str]) -> int:
     seeds = choose_seeds(arguments)
     output = arguments.output
     check_output(arguments)
+    command.check_run(arguments.workdir, arguments.trust)
 
     from jaxgan import compilation
     from jaxgan.trained import Trained
     compilation.enable_cache()
-    run = Trained(arguments.workdir, arguments.checkpoint, arguments.real)
+    run = Trained(arguments.workdir, arguments.checkpoint, arguments.real, arguments.trust)
     labels = parse_labels(arguments.labels, run.info, len(seeds))
     if run.info.kind == "point" and (arguments.show or output.suffix not in (".png", ".npz")):
         raise InputError(f"--output={output}: points are no pictures one by one; write them to a .png or a .npz.")
-    truncation = choose_truncation(arguments, run)
-    weights, described = choose_weights(arguments, run, truncation)
-    truncation = with_centres(arguments, run, weights, labels, truncation)
+    weights, truncation, described = run.choose_weights(arguments, classes_made(arguments, run, labels))
     facts = {"run": run.folder.name, "step": run.step, "weights": described}
     facts |= {} if truncation is None else {"truncation": truncation._asdict() | {"centres": arguments.centres}}
     if arguments.reject:
@@ -156,7 +110,7 @@ def main(argv: list[str]) -> int:
     elif run.draw_labels and labels is None:
         labels = run.draw_labels(seeds)
     codes_of, walked = choose_codes(arguments, run, weights, truncation)
-    scene = Scene(run, weights, seeds, codes_of(seeds, labels), labels, arguments, numbers, codes_of)
+    scene = Scene(run, weights, seeds, codes_of(seeds, labels), labels, arguments, command.numbers, codes_of)
     try:
         if arguments.interpolate:
             written = animate(scene)
@@ -174,31 +128,15 @@ def main(argv: list[str]) -> int:
 def choose_seeds(arguments) -> list[int]:
     """The seeds asked for, or as many as suit what is made of them."""
     default = "0-7" if arguments.interpolate else SHOWS[arguments.show].seeds if arguments.show else "0-63"
-    return numbers(arguments.seeds or default, "--seeds", MAX_SEED)
+    return command.numbers(default if arguments.seeds is None else arguments.seeds, "--seeds", MAX_SEED)
 
 
-def choose_truncation(arguments, run):
-    """The truncation the options ask for, but for its centres; None for none."""
-    from jaxgan.latents.sampling import Truncation
-    if arguments.truncation is None:
+def classes_made(arguments, run, labels):
+    """The classes that may be made, for --centres."""
+    if not run.info.num_classes or run.info.label_kind == "vector":
         return None
-    truncation = Truncation(arguments.truncation, arguments.cutoff)
-    run.experiment.sampler.check(truncation)
-    return truncation
-
-
-def with_centres(arguments, run, weights, labels, truncation):
-    """The truncation with the centres that --centres asks for, of the classes that may be made."""
-    if arguments.centres is None:
-        return truncation
-    from jaxgan.latents.multimodal import find_centres
-    if run.info.label_kind == "vector":
-        raise InputError("--centres are of all codes or of a class: this run's labels are vectors.")
-    classes = None
-    if run.info.num_classes:
-        every = labels is None or arguments.show in ("classes", "mixing")
-        classes = range(run.info.num_classes) if every else sorted(set(labels.tolist()))
-    return truncation._replace(centres=find_centres(run.experiment.sampler, weights, arguments.centres, classes))
+    every = labels is None or arguments.show in ("classes", "mixing")
+    return range(run.info.num_classes) if every else sorted(set(labels.tolist()))
 
 
 def reject(arguments, run, weights, seeds, labels, truncation):
@@ -209,7 +147,7 @@ def reject(arguments, run, weights, seeds, labels, truncation):
                          "many from its first on.")
     first = seeds[0]
     calibration, ratios = run.calibration(weights, truncation)
-    rule = rejection.make_rule(ratios, percentile(arguments.reject))
+    rule = rejection.make_rule(ratios, command.percentile(arguments.reject))
 
     def log_ratio(seeds, labels):
         made = run.experiment.sampler(weights, seeds, labels, truncation)
@@ -246,22 +184,6 @@ def choose_codes(arguments, run, weights, truncation):
                                           arguments.step_size), facts
 
 
-def choose_weights(arguments, run, truncation):
-    """The weights the options ask for, and what they are in words."""
-    experiment = run.experiment
-    weights, described = experiment.weights(run.state, arguments.raw), "raw" if arguments.raw else "average"
-    if arguments.average_std is not None:
-        stored = experiment.stored_averages(run.folder.averages)
-        weights = stored.reconstruct(arguments.average_std, int(run.state.step))
-        described = f"average of std {arguments.average_std:g}"
-    if arguments.standing is not None:
-        if arguments.standing < 1:
-            raise InputError(f"--standing={arguments.standing}: give a number of batches from 1.")
-        weights = experiment.standing(weights, arguments.standing, truncation)
-        described += f", statistics of {arguments.standing} batches"
-    return weights, described
-
-
 def check_output(arguments) -> None:
     """Refuses what cannot be written before anything is computed."""
     from jaxgan import images
@@ -293,7 +215,7 @@ def parse_labels(text: str | None, info, count: int):
         return None
     if info.label_kind != "class":
         raise InputError("--labels: this run was trained without class labels; leave the option out.")
-    return np.resize(np.asarray(numbers(text, "--labels", info.num_classes - 1), np.int32), count)
+    return np.resize(np.asarray(command.numbers(text, "--labels", info.num_classes - 1), np.int32), count)
 
 
 def write(output: Path, made, seeds, labels, info, facts) -> str:

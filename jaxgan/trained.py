@@ -1,9 +1,10 @@
 """A run opened to be used: what it was made of, its state at one step, and real images to hold beside it."""
 
 import functools
-import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from jaxgan.experiment import Experiment
 from jaxgan.images import from_uint8
 from jaxgan.inputs import HELD_OUT, Input, open_data, pictures
 from jaxgan.latents.critic import Calibration, alone, calibrate
+from jaxgan.latents.multimodal import find_centres
 from jaxgan.latents.perceptual import Features, of_backbone
 from jaxgan.latents.sampling import Truncation
 from jaxgan.metrics.cache import Cache, default_folder
@@ -29,13 +31,14 @@ CALIBRATION_IMAGES = 2048  # of each side; of the real ones, all where there are
 
 class Trained:
     """The run in `workdir` at a checkpoint. real: data that stand for its own, as `inputs.open_data` reads them.
+    trust: as `RunFolder.config` says.
 
     Raises InputError where there is no such run or checkpoint; its data are opened when first asked for.
     """
 
-    def __init__(self, workdir: Path, checkpoint: str = "latest", real: str | None = None):
+    def __init__(self, workdir: Path | str, checkpoint: str = "latest", real: str | None = None, trust: bool = False):
         self.folder = RunFolder(workdir)
-        self.config, self.info = self.folder.config(), self.folder.info()
+        self.config, self.info = self.folder.config(trust), self.folder.info()
         self.experiment = Experiment(self.config, self.info)
         checkpoints = Checkpoints(self.folder.checkpoints, read_only=True)
         self.step = checkpoints.choose(checkpoint)
@@ -87,8 +90,9 @@ class Trained:
     @property
     def discriminator(self) -> PyTree:
         """The discriminator's weights, {"params", "variables"}. Raises InputError where they were never trained."""
-        record = json.loads(self.folder.environment_file.read_text(encoding="utf-8"))
-        if "converted" in record and record["converted"]["discriminator"] is None:
+        record = self.folder.record()
+        converted = record.get("converted", {"discriminator": True})
+        if not (isinstance(converted, dict) and converted.get("discriminator")):
             raise InputError(f"{self.folder.name} was converted from published weights that had no discriminator, and "
                              "this needs one.")
         player = self.state.players["discriminator"]
@@ -117,6 +121,32 @@ class Trained:
         fake = self.judge("logit", self.experiment.sampler(weights, seeds, labels, truncation), labels)
         found = calibrate(real, fake)
         return found, found.log_ratio(fake)
+
+    def choose_weights(self, options: Any, classes: Sequence[int] | None) -> tuple[PyTree, Truncation | None, str]:
+        """The weights and the truncation that the options of `command.add_weights` ask for, and the former in words.
+
+        classes: those of which --centres are wanted; None for centres of all codes together.
+        """
+        experiment, truncation = self.experiment, None
+        if options.truncation is not None:
+            truncation = Truncation(options.truncation, options.cutoff)
+            experiment.sampler.check(truncation)
+        weights, described = experiment.weights(self.state, options.raw), "raw" if options.raw else "average"
+        if options.average_std is not None:
+            stored = experiment.stored_averages(self.folder.averages)
+            weights = stored.reconstruct(options.average_std, int(self.state.step))
+            described = f"average of std {options.average_std:g}"
+        if options.standing is not None:
+            if options.standing < 1:
+                raise InputError(f"--standing={options.standing}: give a number of batches from 1.")
+            weights = experiment.standing(weights, options.standing, truncation)
+            described += f", statistics of {options.standing} batches"
+        if options.centres is not None:
+            if self.info.label_kind == "vector":
+                raise InputError("--centres are of all codes or of a class: this run's labels are vectors.")
+            centres = find_centres(experiment.sampler, weights, options.centres, classes)
+            truncation = truncation._replace(centres=centres)
+        return weights, truncation, described
 
     def features(self, backbone: Spec, images: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Features of all real images [N, D], which are kept in the cache, and of those given, uint8 [M, H, W, C].

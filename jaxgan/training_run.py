@@ -1,5 +1,6 @@
 """A training run from a config to its folder: what `jaxgan.main` does, as a function."""
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -8,40 +9,49 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgan import data, images, processes
+from jaxgan import catalogue, data, images, portraits, processes
 from jaxgan.data.pipeline import Batches
+from jaxgan.errors import InputError
 from jaxgan.evaluation import TrainingJudge
 from jaxgan.experiment import Experiment
+from jaxgan.inputs import HELD_OUT
 from jaxgan.runs import RunFolder
-from jaxgan.training import transfer
+from jaxgan.training import live, transfer
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
+from jaxgan.training.health import Doctor
 from jaxgan.training.logging import MetricsWriter, Progress, read_metrics
 from jaxgan.training.loop import Hooks, Trainer
 from jaxgan.training.profiling import Profiler
 from jaxgan.training.state import TrainState
 
+FRAMES = 200      # of the animation, at most: they are in memory all at once
 NUM_TILES = 64     # images of the fixed-seed grid
 NUM_POINTS = 2000  # points of the fixed-seed scatter
 
 
 def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, profile: bool = False,
-          devices=None) -> str:
+          devices=None, allow_change: bool = False, source: data.Source | None = None) -> str:
     """Trains or resumes the run in `workdir`; returns a few lines that say what was written where. profile: writes a
-    trace of a few steps there.
+    trace of a few steps there. allow_change: the config may differ from the one it was trained by so far.
+    source: the config's data, where they are open already.
 
-    Raises InputError where config, data and folder do not fit; Interrupted, after a checkpoint, on SIGTERM or Ctrl-C.
+    Raises InputError where config, data and folder do not fit; Interrupted, after a checkpoint, on SIGTERM or Ctrl-C;
+    Diverged where numbers that are not finite keep coming back.
     """
+    live.check(config["log"])
     folder = RunFolder(workdir)
-    folder.check_config(config)
-    try:
-        return _train(folder, config, quiet, profile, devices)
-    finally:
-        folder.publish()
+    with folder.held() as warning:
+        tell(warning)
+        changed = folder.check_config(config, allow_change)
+        try:
+            return _train(folder, config, source or data.open(config["data"]), changed, quiet, profile, devices)
+        finally:
+            folder.publish()
 
 
-def _train(folder: RunFolder, config: Mapping[str, Any], quiet: bool, profile: bool, devices) -> str:
-    source = data.open(config["data"])
+def _train(folder: RunFolder, config: Mapping[str, Any], source: data.Source, changed: bool, quiet: bool,
+           profile: bool, devices) -> str:
     experiment = Experiment(config, source.info, devices)
     batches = Batches(source, config["batch_size"], config["seed"], jax.process_index(), jax.process_count())
     # Weights that do not fit are refused before anything is written.
@@ -53,33 +63,89 @@ def _train(folder: RunFolder, config: Mapping[str, Any], quiet: bool, profile: b
     with ExitStack() as stack:
         checkpoints = stack.enter_context(closing(Checkpoints(folder.checkpoints, folder.publish)))
         steps = checkpoints.steps()
-        state, origin = ((checkpoints.restore(steps[-1], experiment.abstract_state()), []) if steps
-                         else first or first_state(experiment))
+        state, origin = first if first and not steps else last_state(checkpoints, experiment)
         step = int(state.step)
+        if changed and processes.is_first():
+            folder.change_config(config, step)
+        studio = Studio(experiment, batches, folder, source)
         if step >= experiment.total_steps:
-            return f"{folder.name} is finished: {step:,} steps, {config['total_kimg']:g} thousand images."
+            said = f"{folder.name} is finished: {step:,} steps, {config['total_kimg']:g} thousand images."
+            return said if studio.is_finished() or not processes.is_first() else f"{said}\n{studio.finish(state)}"
         progress = stack.enter_context(Progress(experiment.total_steps, step, experiment.method.images_per_step,
                                                 quiet or not processes.is_first()))
-        record = silent
+        writer = Silent()
         if processes.is_first():
-            record = stack.enter_context(MetricsWriter(folder.metrics_file, step if step else None)).write
-        studio = Studio(experiment, batches, folder)
+            writer = stack.enter_context(MetricsWriter(folder.metrics_file, step if step else None))
+            studio.watchers = stack.enter_context(closing(live.Live(config, folder.path, step)))
         progress.note("\n".join([greeting(experiment, source, folder, step), *origin]))
         if not step:
             studio.draw(state)
         store = experiment.stored_averages(folder.averages)
+
+        def back() -> TrainState:
+            state, _ = last_state(checkpoints, experiment)
+            writer.rewind(int(state.step))
+            return state
+
+        def record(step: int, values: Mapping[str, Any]) -> None:
+            writer.write(step, values)
+            studio.watchers.write(step, values)
+
         hooks = Hooks(sample=studio.draw, evaluate=judged(experiment, source), record=record,
-                      keep=lambda state: store.save(int(state.step), state.averages))
+                      keep=lambda state: store.save(int(state.step), state.averages), back=back,
+                      examine=examined(experiment, source, batches, folder, progress.note))
         if profile:
             profiler = stack.enter_context(closing(Profiler(folder.profile)))
             hooks = hooks._replace(begin=profiler.before)
         feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
-        Trainer(experiment, feed, checkpoints, hooks, progress).run(state)
-    return studio.finish() if processes.is_first() else ""
+        state = Trainer(experiment, feed, checkpoints, hooks, progress).run(state)
+    return studio.finish(state) if processes.is_first() else ""
 
 
-def silent(step: int, metrics: Mapping[str, Any]) -> None:
-    """What a process records that is not the first."""
+class Silent:
+    """What a process tells that is not the first."""
+
+    def write(self, step: int, metrics: Mapping[str, Any]) -> None: ...
+    def rewind(self, step: int) -> None: ...
+    def draw(self, step: int, picture: np.ndarray) -> None: ...
+
+
+def last_state(checkpoints: Checkpoints, experiment: Experiment) -> tuple[TrainState, list[str]]:
+    """The last checkpoint that is whole, or where there is none, the state of step 0 and what is to be said of it."""
+    state, damage = checkpoints.newest(experiment.abstract_state())
+    tell("\n".join(damage))
+    return first_state(experiment) if state is None else (state, [])
+
+
+def tell(warning: str) -> None:
+    """Says on stderr what is not as it should be, however quiet the run."""
+    if warning and processes.is_first():
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
+
+
+def examined(experiment: Experiment, source: data.Source, batches: Batches, folder: RunFolder,
+             note: Callable[[str], None]) -> Callable:
+    """The hook that looks for signs of failure; nothing is read for it where config.health_every is 0."""
+    config, unseen = experiment.config, None
+    if not config["health_every"]:
+        return lambda state, logged: ({}, {})
+    try:
+        if found := held_out(config["data"], source):
+            unseen = Batches(found, config["batch_size"], config["seed"], jax.process_index(), jax.process_count(),
+                             memory_limit=0)
+    except InputError as error:
+        note(f"No held-out images are watched: {error}")
+    history = read_metrics(folder.metrics_file) if processes.is_first() else []
+    return Doctor(experiment.parts, experiment.parallel, experiment.method.images_per_step, batches, unseen,
+                  history).examine
+
+
+def held_out(spec: Mapping[str, Any], source: data.Source) -> data.Source | None:
+    """The split of the run's data that is for testing, where there is one that is not trained on."""
+    name, arguments = catalogue.split_spec(spec, "data")
+    used = arguments.get("split", "train")
+    split = next((split for split in HELD_OUT if split in source.info.splits and split != used), None)
+    return data.open({"name": name, **arguments, "split": split}) if split else None
 
 
 def judged(experiment: Experiment, source: data.Source) -> Callable[[TrainState], tuple[dict, float | None]]:
@@ -92,11 +158,11 @@ def judged(experiment: Experiment, source: data.Source) -> Callable[[TrainState]
 
 def first_state(experiment: Experiment) -> tuple[TrainState, list[str]]:
     """The state of step 0, begun from `config.init_from` as far as its weights fit, and what is to be said of those."""
-    config, state = experiment.config, experiment.initial_state()
+    config = experiment.config
     if not config["init_from"]:
-        return state, []
+        return experiment.parallel.gather(experiment.initial_state()), []
     folder = RunFolder(config["init_from"])
-    info = folder.info()
+    info, state = folder.info(), experiment.parallel.gather(experiment.initial_state())
     with closing(Checkpoints(folder.checkpoints, read_only=True)) as source:
         step = source.choose(config["init_checkpoint"])
         weights = source.restore_plain(step)
@@ -123,8 +189,10 @@ def greeting(experiment: Experiment, source: data.Source, folder: RunFolder, ste
 class Studio:
     """Draws, scores and shows what the generator makes of the fixed seeds."""
 
-    def __init__(self, experiment: Experiment, batches: Batches, folder: RunFolder):
-        self.experiment, self.batches, self.folder = experiment, batches, folder
+    def __init__(self, experiment: Experiment, batches: Batches, folder: RunFolder, source: data.Source):
+        self.experiment, self.batches, self.folder, self.source = experiment, batches, folder, source
+        self.watchers: live.Live | Silent = Silent()
+        self.animation, self.curves = folder.samples / "training.gif", folder.samples / "curves.png"
 
     def real(self, count: int) -> np.ndarray:
         """The first `count` real examples, as the data come."""
@@ -137,6 +205,7 @@ class Studio:
         picture = self.picture(state, title)
         if processes.is_first():
             images.save_png(picture, self.folder.samples / f"step{step:08d}.png")
+            self.watchers.draw(step, picture)
 
     def picture(self, state: TrainState, title: str) -> np.ndarray:
         """A grid of seeds 0 to 63; for points a scatter of seeds 0 to 1,999 over real ones."""
@@ -146,18 +215,35 @@ class Studio:
             return images.scatter(points, self.real(NUM_POINTS).reshape(-1, points.shape[1]), title)
         return images.grid(self.experiment.generate(weights, range(NUM_TILES)), columns=8, title=title)
 
-    def finish(self) -> str:
+    def is_finished(self) -> bool:
+        """Whether what `finish` writes is there; it is not where the process was killed while drawing."""
+        return self.animation.exists() and self.curves.exists()
+
+    def page(self, state: TrainState) -> str:
+        """Writes the run's page and says where it is, or why there is none: that fails no run."""
+        try:
+            portrait = portraits.of_folder(self.folder)
+            if jax.process_count() == 1:  # several make images only together, and just the first is here
+                model = portraits.Model(self.experiment, self.experiment.weights(state), self.source)
+                portrait = portraits.with_images(portrait, model)
+            portraits.write([portrait], self.folder.path / "report.html")
+        except Exception as error:
+            return f"  no page                  {type(error).__name__}: {error}"
+        return f"  all of it as a page      {self.folder.name}/report.html"
+
+    def finish(self, state: TrainState) -> str:
         """Writes the animation and the curves; says where everything is."""
         from jaxgan.reporting.curves import draw_curves  # matplotlib: most of a second, and wanted only now
         pictures = sorted(self.folder.samples.glob("step*.png"))
-        animation, curves = self.folder.samples / "training.gif", self.folder.samples / "curves.png"
         name = self.folder.name
-        images.save_gif([images.load_png(path) for path in pictures], animation)
-        draw_curves(read_metrics(self.folder.metrics_file), curves, self.folder.path.name)
+        shown = sorted({round(index) for index in np.linspace(0, len(pictures) - 1, FRAMES)})
+        images.save_gif([images.load_png(pictures[index]) for index in shown], self.animation)
+        draw_curves(read_metrics(self.folder.metrics_file), self.curves, self.folder.path.name)
         return "\n".join([
             f"Done. Everything is in {name}:",
             f"  first and last picture   {name}/samples/{pictures[0].name}  {name}/samples/{pictures[-1].name}",
-            f"  animation and curves     {name}/samples/{animation.name}  {name}/samples/{curves.name}",
+            f"  animation and curves     {name}/samples/{self.animation.name}  {name}/samples/{self.curves.name}",
             f"  metrics, checkpoints     {name}/metrics.jsonl  {name}/checkpoints",
+            self.page(state),
             f"More images: python -m jaxgan.sample --workdir={name} --seeds=0-63 --output=samples.png",
         ])

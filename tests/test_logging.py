@@ -2,6 +2,7 @@ import io
 import json
 import math
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -59,6 +60,26 @@ def test_a_line_torn_anywhere_is_dropped(tmp_path, resume_step):
         assert [record["step"] for record in read_metrics(path)] == [10, 20, 30][:complete]
         MetricsWriter(path, resume_step).close()
         assert path.read_bytes() == b"".join(lines[:min(complete, resume_step // 10)])
+
+
+def test_a_line_that_a_full_disk_cuts_is_taken_back(tmp_path):
+    """Where bytes for half a line are left, the system writes that half and calls it a success."""
+    resource = pytest.importorskip("resource")
+    write(tmp_path / "metrics.jsonl", [10])
+    whole = (tmp_path / "metrics.jsonl").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with MetricsWriter(tmp_path / "metrics.jsonl", 10) as writer:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 9, limits[1]))
+        try:
+            with pytest.raises(OSError, match=r"metrics\.jsonl"):
+                writer.write(20, {"d/loss": 1.0})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, previous)
+        assert (tmp_path / "metrics.jsonl").read_bytes() == whole
+        writer.write(30, {"d/loss": 1.0})
+    assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [10, 30]
 
 
 def test_starting_afresh_forgets_the_old_lines(tmp_path):

@@ -1,7 +1,9 @@
 """What a run tells: metrics as JSON lines for programs, a progress bar for people."""
 
+import errno
 import json
 import math
+import os
 import sys
 import time
 from collections import deque
@@ -15,6 +17,7 @@ from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.text import Text
 
+from jaxgan.config import parse_json
 from jaxgan.errors import InputError
 from jaxgan.images import replacing
 
@@ -34,15 +37,31 @@ class MetricsWriter:
     """
 
     def __init__(self, path: Path | str, resume_step: int | None = None):
+        self._path = path
+        self._begin(resume_step)
+
+    def _begin(self, resume_step: int | None) -> None:
+        path = self._path
         lines = [] if resume_step is None else [line for line, record in _parse(path) if record["step"] <= resume_step]
         with replacing(path) as file:
             file.writelines(line + b"\n" for line in lines)
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by close)
 
+    def rewind(self, step: int) -> None:
+        """Drops the records after `step`: the run goes on from there."""
+        self.close()
+        self._begin(step)
+
     def write(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Adds one record. Values: numbers, scalar arrays, strings, None."""
         record = {"step": int(step), **{key: _plain(metrics[key]) for key in sorted(metrics) if key != "step"}}
-        self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+        line, end = json.dumps(record, allow_nan=False).encode() + b"\n", self._file.tell()
+        try:
+            if self._file.write(line) < len(line):  # the last bytes of a disk
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        except OSError:
+            self._file.truncate(end)
+            raise
 
     def close(self) -> None:
         self._file.close()
@@ -99,6 +118,8 @@ class Progress:
 
     def update(self, step: int, metrics: Mapping[str, Any] | None = None) -> None:
         """`step` steps of the run are done. Metrics stay on show until the next ones."""
+        if step < self._step:  # the run has gone back: what lies between two such marks is no progress
+            self._marks.clear()
         self._step = step
         self._metrics.update({key: float(value) for key, value in (metrics or {}).items() if key in SHOWN})
         now = self._clock()
@@ -180,7 +201,7 @@ def _parse(path: Path | str) -> list[tuple[bytes, dict[str, Any]]]:
 
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except ValueError:
         return None
     return record if isinstance(record, dict) and isinstance(record.get("step"), int) else None

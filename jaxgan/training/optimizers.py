@@ -41,7 +41,8 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
           images: float = 1.0, total_kimg: float = math.nan) -> optax.GradientTransformation:
     """The optimizer of one player, corrected for its lazy phases.
 
-    `freeze` among the arguments names parts of the network that keep their weights, as `freeze` has it.
+    Two arguments are understood by all: `freeze` names parts of the network that keep their weights, as `freeze` has
+    it, and `clip` is the norm that the gradient of the whole network is scaled down to where it is longer.
     For schedules: images, the real images a turn stands for, and total_kimg, the length of the run.
 
     StyleGAN2 (Karras et al. 2020, appendix B): a phase every k steps adds a turn to the optimizer, k+1 where there
@@ -52,6 +53,9 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     if (frozen := arguments.pop("freeze", ())):
         trained = build({"name": name} | arguments, key, lazy_every, images, total_kimg)
         return freeze(trained, frozen, f"config.{key}.freeze")
+    if "clip" in arguments:
+        clip = checked_norm(arguments.pop("clip"), f"config.{key}.clip")
+        return optax.chain(clip, build({"name": name} | arguments, key, lazy_every, images, total_kimg))
     factory = catalogue.find(OPTIMIZERS, name, key)
     arguments = schedules.resolve(arguments, key, total_kimg)
     if lazy_every:
@@ -66,6 +70,13 @@ def build(spec: str | Mapping[str, Any], key: str, lazy_every: Sequence[int] = (
     scheduled = {name: schedules.per_update(value, images) for name, value in arguments.items() if callable(value)}
     fixed = tuple(catalogue.accepted(factory).keys() - scheduled)
     return optax.inject_hyperparams(factory, static_args=fixed)(**(arguments | scheduled))
+
+
+def checked_norm(norm: Any, key: str) -> optax.GradientTransformation:
+    """Clipping to a global norm, the config's option `key`."""
+    if isinstance(norm, bool) or not isinstance(norm, int | float) or not 0 < norm < math.inf:
+        raise InputError(f"{key} must be a number above 0, the longest a gradient may be; got {norm!r}.")
+    return optax.clip_by_global_norm(norm)
 
 
 def freeze(trained: optax.GradientTransformation, names: str | Sequence[str],

@@ -102,12 +102,22 @@ class Store:
         stored = [(name, at) for at in steps for name in self.stds]
         profiles = [Profile(self.stds[name], at * self.images_per_step) for name, at in stored]
         coefficients = reconstruction(profiles, Profile(std, step * self.images_per_step))
-        return combine((self._load(name, at) for name, at in stored), coefficients)
+        try:
+            return combine((self._load(name, at) for name, at in stored), coefficients)
+        except InputError:
+            raise
+        except (ValueError, TypeError, AttributeError) as error:  # trees that do not fit one another
+            raise InputError(f"The files in {self.folder} do not hold averages of one network: choose another "
+                             "--checkpoint, or leave --average_std out.") from error
 
     def _load(self, name: str, step: int) -> PyTree:
-        with np.load(self._file(step)) as arrays:
-            flat = {tuple(key.split("/")[1:]): arrays[key] for key in arrays.files if key.startswith(f"{name}/")}
-        return {"variables": {}} | unflatten_dict(flat)
+        try:
+            with self._file(step).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                flat = {tuple(key.split("/")[1:]): arrays[key] for key in arrays.files if key.startswith(f"{name}/")}
+            return {"variables": {}, "params": {}} | unflatten_dict(flat)
+        except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
+            raise InputError(f"{self._file(step)} is damaged: choose another --checkpoint, or leave --average_std "
+                             "out.") from error
 
     def _file(self, step: int) -> Path:
         return self.folder / f"step{step:08d}.npz"

@@ -12,7 +12,7 @@ from jaxgan.augmentation.base import Augmentation
 from jaxgan.images import from_uint8
 from jaxgan.terms import Regularizer
 from jaxgan.training.averages import Average
-from jaxgan.training.objectives import Batch
+from jaxgan.training.objectives import Batch, Outcome
 from jaxgan.training.parallel import Axis
 from jaxgan.training.phases import Phase
 from jaxgan.training.state import Player, TrainState
@@ -53,6 +53,7 @@ def initial_state(method: Method, networks: Mapping[str, Callable[[Array], PyTre
         players[name] = Player(params, variables, method.optimizers[name].init(params))
     return TrainState(
         step=jnp.int32(0),
+        skipped=jnp.int32(0),
         key=keys.stream(key, "train"),
         players=players,
         averages={name: average.init(weights(players)) for name, average in method.averages.items()},
@@ -70,7 +71,7 @@ def make_steps(method: Method) -> Callable:
 
     feed: {"index": int32 [steps, slots, B]} into `data` = {"image": [N, ...], "label": [N, ...]}, or the batches
     themselves under those names with `data` empty. due: names of the phases that take their turn, static.
-    metrics: means over the steps, float32 scalars.
+    metrics: means over the steps, float32 scalars; `PHASE/finite` is a vector, as `finite` has it.
     """
     def steps(state: TrainState, feed: PyTree, data: PyTree, due: tuple[str, ...]) -> tuple[TrainState, dict]:
         state, metrics = jax.lax.scan(lambda carry, slots: step(method, carry, slots, data, due), state, feed)
@@ -81,7 +82,7 @@ def make_steps(method: Method) -> Callable:
 def step(method: Method, state: TrainState, slots: PyTree, data: PyTree,
          due: tuple[str, ...]) -> tuple[TrainState, dict]:
     """One step: every due phase in order, then the averages."""
-    key = jax.random.fold_in(state.key, state.step)
+    key = jax.random.fold_in(state.key, state.step + state.skipped)
     metrics = {}
     for phase in method.phases:
         if phase.name in due:
@@ -113,44 +114,53 @@ def turn(method: Method, phase: Phase, state: TrainState, real: Mapping[str, Arr
     z = method.prior.sample(keys.stream(key, "z"), (len(real["image"]) * method.axis.size,))
     batch = Batch(real["image"], real.get("label"), method.axis.split(z))
     player = state.players[phase.player]
-    grads, variables, parts, metrics = method.axis.mean(gradients(method, phase, state, batch, key))
+    value, grads, (variables, parts, metrics) = method.axis.mean(gradients(method, phase, state, batch, key))
     updates, opt_state = method.optimizers[phase.player].update(grads, player.opt_state, player.params)
     params = optax.apply_updates(player.params, updates)
     for constrain in method.constraints[phase.player]:
         params = constrain(params)
     player = Player(params, variables, opt_state)
-    metrics = metrics | {f"{phase.name}/grad_norm": optax.tree.norm(grads)}
+    squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(grads)]
+    metrics = metrics | {f"{phase.name}/grad_norm": jnp.sqrt(sum(squares)),
+                         f"{phase.name}/finite": finite(value, squares)}
     return state.replace(players=state.players | {phase.player: player}, parts=state.parts | parts), metrics
 
 
+def finite(value: Array, squares: Sequence[Array]) -> Array:
+    """1 for the loss and for each leaf of its gradient that is finite, else 0: float32 [1 + leaves]. squares: the sum
+    of squares of each leaf, which cost nothing more once there is a norm."""
+    return jnp.isfinite(jnp.stack([value, *squares])).astype(jnp.float32)
+
+
 def gradients(method: Method, phase: Phase, state: TrainState, batch: Batch,
-              key: Array) -> tuple[PyTree, PyTree, dict[str, PyTree], dict[str, Array]]:
-    """The gradients of a phase, and what its objective leaves behind: variables, states of parts, metrics.
+              key: Array) -> tuple[Array, PyTree, Outcome]:
+    """The value and the gradients of a phase, and what its objective leaves behind.
 
     A batch in several parts passes part by part. Each sees the variables and states that the one before it left;
     gradients and metrics are means. Part i holds every `accumulate`-th example from the i-th on, whatever the number
     of devices.
     """
-    gradient, count = jax.grad(phase.objective, has_aux=True), method.accumulate
+    gradient, count = jax.value_and_grad(phase.objective, has_aux=True), method.accumulate
     params = state.players[phase.player].params
     if count == 1:
-        grads, outcome = gradient(params, state, batch, key)
-        return grads, *outcome
+        (value, outcome), grads = gradient(params, state, batch, key)
+        return value, grads, outcome
 
     def part(carry, inputs):
         state, total = carry
         index, batch = inputs
-        grads, (variables, parts, metrics) = gradient(params, state, batch, jax.random.fold_in(key, index))
+        (value, (variables, parts, metrics)), grads = gradient(params, state, batch, jax.random.fold_in(key, index))
         player = state.players[phase.player].replace(variables=variables)
         state = state.replace(players=state.players | {phase.player: player}, parts=state.parts | parts)
-        return (state, jax.tree.map(jnp.add, total, grads)), metrics
+        return (state, jax.tree.map(jnp.add, total, grads)), (value, metrics)
 
     def strided(leaf):
         return leaf.reshape(-1, count, *leaf.shape[1:]).swapaxes(0, 1)
     zeros = jax.tree.map(jnp.zeros_like, params)
-    (state, total), metrics = jax.lax.scan(part, (state, zeros), (jnp.arange(count), jax.tree.map(strided, batch)))
+    (state, total), seen = jax.lax.scan(part, (state, zeros), (jnp.arange(count), jax.tree.map(strided, batch)))
     grads = jax.tree.map(lambda leaf: leaf / count, total)
-    return grads, state.players[phase.player].variables, dict(state.parts), trees.mean(metrics)
+    value, metrics = trees.mean(seen)
+    return value, grads, Outcome(state.players[phase.player].variables, dict(state.parts), metrics)
 
 
 def read(slots: PyTree, slot: int | Array, data: PyTree) -> dict[str, Array]:

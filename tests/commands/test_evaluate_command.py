@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from jaxgan import command as command_lib
 from jaxgan import data, evaluate, sample
 from jaxgan.errors import InputError
 from jaxgan.images import load_png
@@ -157,22 +158,14 @@ def test_the_report_is_a_page_with_pictures(place, capsys):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ([], "Give --workdir=DIR, or --fake=P with --real=P"),
-    (["--fake=fake.npz"], "--fake=P with --real=P"),
     (["--workdir=run", "--fake=fake.npz", "--real=real.npz"], "Give --workdir"),
-    (["--workdir=nowhere"], "nowhere is not a run"),
     (["--fake=none.npz", "--real=real.npz"], "--fake=none.npz: there is no file"),
     (["--fake=fake.npz", "--real=real.npz", "--metrics=fid,prcd"], "--metrics: there is no 'prcd'. Did you mean"),
     (["--fake=fake.npz", "--real=real.npz", "--backbone=incepton"], "--backbone: there is no 'incepton'"),
     (["--fake=fake.npz", "--real=real.npz", "--backbone=pixels,8"], "'8' is no argument; write NAME,key=value"),
-    (["--fake=fake.npz", "--real=real.npz", "--num=1"], "--num=1: scores need at least two"),
     (["--fake=fake.npz", "--real=real.npz", "--draws=0"], "--draws=0"),
-    (["--fake=fake.npz", "--real=real.npz", "--seed=-1"], "--seed=-1"),
-    (["--fake=fake.npz", "--real=real.npz", "--json=no/where.json"], "--json=no/where.json: name a file in a folder"),
     (["--fake=fake.npz", "--real=real.npz", "--report=fake.npz"], "is a file: give a folder"),
     (["--fake=fake.npz", "--real=real.npz", "extra"], "Unrecognized arguments: extra"),
-    (["--compare", "fake.npz", "real.npz"], "holds no results"),
-    (["--compare", "a.json"], "needs two files or more"),
     (["--compare", "a.json", "b.json", "--real=real.npz"], "Give --workdir=DIR"),
     (["--compare", "a.json", "b.json"], "Cannot read a.json"),
 ])
@@ -187,4 +180,4 @@ def test_the_commands_of_the_readme_are_understood(root):
     for text in commands:
         arguments = evaluate.parse(shlex.split(text, comments=True))
         if arguments.backbone:
-            assert evaluate.parse_backbone(arguments.backbone) == {"name": "inception", "resizer": "clean"}
+            assert command_lib.parse_spec(arguments.backbone, "--backbone") == {"name": "inception", "resizer": "clean"}

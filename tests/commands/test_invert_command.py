@@ -39,13 +39,11 @@ def test_digits_are_projected_with_their_labels(backbone, trained, tmp_path, mon
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--images=nowhere/x"], "--images=nowhere/x: There is no such folder"),
     (["--num=0"], "--num=0: give 1 or more"),
     (["--restarts=0"], "a number from 1"),
     (["--space=w"], "this run's generator are z"),
     (["--backbone=pixels"], "--backbone=pixels goes with a --feature_weight above 0"),
     (["--feature_weight=0.1", "--backbone=pixel"], "^--backbone: .*pixels"),
-    (["--workdir=nowhere"], "nowhere is not a run"),
 ])
 def test_refusals(trained, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
