@@ -1,6 +1,7 @@
 """What every command shares: arguments, messages, exit codes."""
 
 import argparse
+import errno
 import gc
 import os
 import sys
@@ -135,8 +136,9 @@ def shown(message: str) -> str:
 
 
 def failure(error: OSError) -> str:
-    """What a machine refused, and of which file."""
-    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    """What a machine refused, of which file, and what to do where that is plain."""
+    text = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return f"{text}. Make room, and give the same command again." if error.errno == errno.ENOSPC else text
 
 
 def run(main: Callable[[list[str]], int | None]) -> NoReturn:
@@ -156,12 +158,10 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
         code = REFUSED
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of our stdout left, as `| head` does; nothing more can be said to it
-        _abandon_stdout()
-        code = FAILED
-    except OSError as error:  # a full disk, a file system that is gone
-        print(f"error: {shown(failure(error))}", file=sys.stderr)
-        _abandon_stdout()
+    except OSError as error:  # a full disk, a file system that is gone; or the reader of our stdout, as `| head` does
+        if not (_abandon_stdout() and isinstance(error, BrokenPipeError)):
+            print(f"error: {shown(failure(error))}", file=sys.stderr, flush=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # threads of libraries may still report the same, at length
         code = FAILED
     sys.exit(code)
 
@@ -174,9 +174,11 @@ def _left(main: Callable[[list[str]], int | None]) -> int:
         return leaving.code or DONE
 
 
-def _abandon_stdout() -> None:
-    """What can no longer be printed goes nowhere: Python would try once more at its end, and complain."""
+def _abandon_stdout() -> bool:
+    """What can no longer be printed goes nowhere, for Python would try once more at its end; whether that was so."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

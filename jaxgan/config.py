@@ -9,6 +9,7 @@ import ast
 import importlib.util
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from jaxgan.catalogue import suggest
 from jaxgan.errors import InputError
 
 PARTS = ("data", "latent", "generator", "discriminator", "loss")  # one part each: a name, or {name, arguments}
-GROUPS = ("regularizers", "conditioning", "augmentation", "optimizers", "average")  # parts under names of choice
+OPTIONAL = ("privacy",)  # one part, or an empty section
+GROUPS = ("regularizers", "conditioning", "augmentation", "degradation", "optimizers", "average")
+OPEN = PARTS + OPTIONAL + GROUPS  # sections whose keys are not listed here
 PARALLEL = ("jit", "fsdp", "pmap")
 DEEPEST = 64  # levels of JSON that are read
 TINY_SIZE, TINY_KIMG = 16, 64.0  # height and width, and budget, of the recipes' tiny variants
@@ -40,6 +43,7 @@ def default() -> ConfigDict:
         "regularizers": {},        # a name of yours -> {name, every, arguments}; every > 1 is lazy regularization
         "conditioning": {},
         "augmentation": {},
+        "degradation": {},         # makes of each image the one that the generator is to make it from again
         "optimizers": {
             "generator": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999},
             "discriminator": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999},
@@ -47,6 +51,7 @@ def default() -> ConfigDict:
         "average": {               # of the generator's weights; samples come from the first
             "ema": {"name": "exponential", "half_life_kimg": 10.0, "rampup": 0.05},
         },
+        "privacy": {},             # a method that bounds what the weights can tell of any one training image
         "init_from": "",           # another run's folder: start from its weights, as far as they fit
         "init_checkpoint": "latest",  # which of its checkpoints: latest, best or a step
         "parallel": "jit",         # "jit": one program over a mesh; "fsdp": that, the state in shares; "pmap"
@@ -165,7 +170,7 @@ def _of_run(path: Path, trust: bool) -> ConfigDict:
 def _get_config(path: Path, argument: str) -> ConfigDict:
     if not path.is_file():
         beside = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        hint = suggest(str(path), beside, "There are") if beside else "Give one, or a recipe by its name: --config=dcgan."
+        hint = suggest(str(path), beside, "There are") if beside else "Give one, or a recipe by name: --config=dcgan."
         raise InputError(f"There is no config file {str(path)!r}. {hint}")
     spec = importlib.util.spec_from_file_location(f"jaxgan_config_{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -193,7 +198,7 @@ def override(config: ConfigDict, text: str) -> None:
     *parents, last = key.split(".")
     node = config
     for depth, name in enumerate(parents):
-        if parents[0] in PARTS + GROUPS and name in node and isinstance(node[name], str):
+        if parents[0] in OPEN and name in node and isinstance(node[name], str):
             with node.unlocked():
                 node[name] = ConfigDict({"name": node[name]}, type_safe=False)  # "hinge" becomes {name: "hinge"}
         if not isinstance(node, ConfigDict) or name not in node or not isinstance(node[name], ConfigDict):
@@ -201,19 +206,24 @@ def override(config: ConfigDict, text: str) -> None:
             where = ".".join(["config", *parents[:depth + 1]])
             raise InputError(f"There is no section {where}. " + (suggest(name, options) if options else ""))
         node = node[name]
-    if last not in node and key.split(".")[0] not in PARTS + GROUPS:
+    if last not in node and key.split(".")[0] not in OPEN:
         raise InputError(f"There is no option config.{key}. {suggest(last, node)}")
-    plain_text = last in node and isinstance(node[last], str) and key.split(".")[0] not in PARTS + GROUPS
+    plain_text = last in node and isinstance(node[last], str) and key.split(".")[0] not in OPEN
     value = raw if plain_text else _parse(raw)
+    try:
+        value = ConfigDict(value, type_safe=False) if isinstance(value, dict) else value
+    except (ValueError, TypeError) as error:  # of a name with a dot, or that is no word
+        raise InputError(f"config.{key}: {value!r} has names that no option can have. Write words.") from error
     with node.unlocked():
-        node[last] = ConfigDict(value, type_safe=False) if isinstance(value, dict) else value
+        node[last] = value
 
 
 def _parse(raw: str) -> Any:
     if raw in ("true", "false"):  # beside Python's own True and False; "none" stays a word that a part may have
         return raw == "true"
     try:
-        return ast.literal_eval(raw)
+        with warnings.catch_warnings(action="ignore"):  # Python has opinions on what is not quite a literal
+            return ast.literal_eval(raw)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return raw
 
@@ -227,18 +237,17 @@ def validate(config: Mapping[str, Any]) -> None:
     for key in reference:
         if key not in config:
             raise InputError(f"config.{key} is missing: start from jaxgan.config.default().")
-        if key in PARTS:
+        if key in PARTS or (key in OPTIONAL and config[key]):
             _check_part(config[key], key)
         elif key in GROUPS:
             _check_group(config[key], key)
-        else:
+        elif key not in OPTIONAL:
             _check(config, reference, key)
     _check_ranges(config)
 
 
 def _check(config, reference, key: str, path: str = "config") -> None:
-    value, expected = config[key], reference[key]
-    name = f"{path}.{key}"
+    value, expected, name = config[key], reference[key], f"{path}.{key}"
     if isinstance(expected, ConfigDict):
         if not isinstance(value, Mapping | ConfigDict):
             raise InputError(f"{name} must be a section with {', '.join(expected)}; got {value!r}.")
@@ -313,8 +322,7 @@ def to_json(config: Mapping[str, Any]) -> str:
 def from_json(text: str, path: Path) -> ConfigDict:
     """The config of a run folder. Options that came to jaxgan after the run have their defaults, which change nothing;
     a run always had its parts. `path` is for the message."""
-    reference = default()
-    added = {key: reference[key] for key in reference if key not in PARTS}
+    added = {key: value for key, value in default().items() if key not in PARTS}
     try:
         config = ConfigDict(added | parse_json(text), type_safe=False)
     except (ValueError, TypeError, AttributeError, KeyError) as error:

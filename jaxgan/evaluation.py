@@ -322,7 +322,7 @@ class TrainingJudge:
         experiment, info = self.experiment, self.experiment.info
         counts = {choice.metric.num_samples for choice in experiment.metrics}
         seeds = range(max(counts, default=0))
-        labels = experiment.draw_labels(seeds) if info.num_classes and seeds else None
+        labels = experiment.draw_labels(seeds) if info.labelled and seeds else None
         made = experiment.generate(weights, seeds, labels) if seeds else None
         made = made if made is None or info.kind == "point" else to_uint8(made)
         return {num: ArraySource(made[:num], None if labels is None else labels[:num], info) for num in counts}

@@ -1,8 +1,9 @@
 """From a config to the parts of a run, ready to go."""
 
+import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import catalogue, compilation, keys, schedules, terms
+from jaxgan import catalogue, compilation, keys, privacy, schedules, terms
 from jaxgan.augmentation import AUGMENTATIONS
 from jaxgan.conditioning import CONDITIONING
-from jaxgan.data import Info
+from jaxgan.data import Info, Source
+from jaxgan.data.pipeline import Batches
+from jaxgan.data.source import read
+from jaxgan.degradation import DEGRADATIONS, chain, in_order
 from jaxgan.errors import InputError
+from jaxgan.images import from_uint8
 from jaxgan.latents import PRIORS
 from jaxgan.latents.sampling import Sampler, Truncation, draw_labels
 from jaxgan.latents.standing import standing_statistics
@@ -24,6 +29,7 @@ from jaxgan.metrics.choice import Choice, choose, default_backbone
 from jaxgan.models import FAMILIES
 from jaxgan.regularizers import REGULARIZERS
 from jaxgan.training import averages, optimizers, parallel, posthoc, update
+from jaxgan.training.feed import Feed
 from jaxgan.training.objectives import Parts, Term, build_phases
 from jaxgan.training.state import TrainState
 from jaxgan.typing import Array, PyTree
@@ -36,20 +42,41 @@ INIT_BATCH = 64  # latents and images that networks are initialised on; BatchNor
 class Experiment:
     """One config on one kind of data. Raises InputError where they do not fit together.
 
-    `config` is validated; `info` says what the data are. Building it runs nothing on a device.
+    `config` is validated; `info` says what the data are; the attribute of that name, what the networks get of them.
+    examples: gives the data, of which seed i takes image i where labels are images. Building it runs nothing on a
+    device.
     """
 
-    def __init__(self, config: Mapping[str, Any], info: Info, devices=None):
-        self.config, self.info = config, info
+    def __init__(self, config: Mapping[str, Any], info: Info, devices=None,
+                 examples: Callable[[], Source] | None = None):
+        self.config, self.examples = config, examples
+        degrade = build_degradation(config, info)
+        self.info = degraded_info(info, degrade)
         self.parallel = parallel.build(config["parallel"], config["batch_size"], config["accumulate"], devices)
-        self.parts = build_parts(config, info)
-        self.method = build_method(config, self.parts, self.parallel.axis)
+        private = privacy.build(config, self.info)
+        self.parts = build_parts(config, self.info)._replace(degrade=degrade)
+        self.method = build_method(config, self.parts, self.parallel.axis, private)
+        if private and degrade:
+            raise InputError("config.privacy: config.degradation shows the generator the data, only spoilt: leave one "
+                             "of the two out.")
+        if private:
+            kept = {name: set(jax.eval_shape(functools.partial(self.init_network, name), keys.root(0))) - {"params"}
+                    for name in PLAYERS}
+            privacy.check_parts(self.parts, kept)
         self.metrics = build_metrics(config, info)
 
     @property
     def total_steps(self) -> int:
-        """Steps until `total_kimg` thousand real images have been shown."""
+        """Steps until `total_kimg` thousand real images have been shown, or a budget of privacy is spent."""
+        if self.method.privacy:
+            return self.method.privacy.num_steps
         return math.ceil(self.config["total_kimg"] * 1000 / self.method.images_per_step)
+
+    def feed(self, batches: Batches) -> Feed:
+        """What the compiled steps read, drawn as the method asks for it."""
+        private = self.method.privacy
+        drawn = private.batches(batches, self.parallel.mesh.size) if private else batches
+        return Feed(drawn, self.method.num_slots, self.parallel)
 
     @functools.cached_property
     def sampler(self) -> Sampler:
@@ -62,10 +89,7 @@ class Experiment:
 
     def init_network(self, name: str, key: Array) -> PyTree:
         """The variables that a player's network begins with."""
-        label = None
-        if self.info.num_classes:
-            classes = self.info.label_kind == "class"
-            label = jnp.zeros(INIT_BATCH, jnp.int32) if classes else jnp.zeros((INIT_BATCH, self.info.num_classes))
+        label = self.info.blank_labels(INIT_BATCH)
         draw = keys.stream(key, "input")
         example = (self.parts.prior.sample(draw, (INIT_BATCH,)) if name == "generator"
                    else jax.random.uniform(draw, (INIT_BATCH, *self.info.shape), minval=-1.0))
@@ -103,7 +127,7 @@ class Experiment:
             raise InputError("Standing statistics are of generators with BatchNorm and a norm_momentum, such as resnet "
                              f"and biggan; this run's is {self.config['generator']['name']}.")
         size = self.config["batch_size"]
-        labels = self.draw_labels(np.arange(num_batches * size)) if self.info.num_classes else None
+        labels = self.draw_labels(np.arange(num_batches * size)) if self.info.labelled else None
         labels = None if labels is None else labels.reshape(num_batches, size, *labels.shape[1:])
         self.sampler.check(truncation)
         prior, key, shape = self.parts.prior, keys.stream(keys.root(0), "standing"), (num_batches, size)
@@ -115,17 +139,37 @@ class Experiment:
     def generate(self, weights: PyTree, seeds, labels: np.ndarray | None = None,
                  truncation: Truncation | None = None) -> np.ndarray:
         """float32 [N, H, W, C], in [-1, 1] for images. Labels not given are drawn as the data have them."""
-        if self.info.num_classes and labels is None:
+        if self.info.labelled and labels is None:
             labels = self.draw_labels(seeds)
         return self.sampler(weights, seeds, labels, truncation)
 
     def draw_labels(self, seeds) -> np.ndarray:
-        """`labels_of` seeds, for this run's data."""
-        return labels_of(self.info, seeds)
+        """`labels_of` seeds, for this run's data; where labels are images, seed i has what becomes of example i."""
+        if self.info.label_kind != "image" or self.examples is None:
+            return labels_of(self.info, seeds)
+        source = self.examples()
+        rows = np.asarray(seeds) % len(source)
+        return self.degraded(read(source, rows).images, rows)
+
+    def degraded(self, images: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """What `config.degradation` makes of images, uint8 [N, H, W, C]: of image i always the same for number i."""
+        return self._degrade(None, images, np.asarray(numbers, np.uint32))
+
+    @functools.cached_property
+    def _degrade(self):
+        fixed = keys.stream(keys.root(0), "degradation")
+
+        def function(_, images, numbers):
+            return self.parts.degrade(jax.vmap(lambda number: jax.random.fold_in(fixed, number))(numbers),
+                                      from_uint8(images))
+        return self.sampler.compile(function)
 
 
 def labels_of(info: Info, seeds) -> np.ndarray:
     """Labels for seeds, with the frequencies of the data; label vectors are taken from the data's own."""
+    if info.label_kind == "image":
+        raise InputError("This generator makes images from images, not from seeds: give it some, as labels "
+                         f"{list(info.label_shape)}, or use jaxgan.enhance.")
     if info.label_kind == "class":
         return draw_labels(seeds, info.label_frequencies)
     rows = np.asarray(info.label_examples, np.float32)
@@ -169,7 +213,11 @@ def build_network(config: Mapping[str, Any], player: str, info: Info, num_classe
     name, arguments = catalogue.split_spec(config[player], player)
     found = catalogue.find(FAMILIES, name, player)
     module = getattr(found, player.capitalize(), found)
-    return catalogue.call(module, arguments, player, image_shape=info.shape, num_classes=num_classes)
+    if player == "generator" and info.label_kind == "image" and "label_shape" not in catalogue.accepted(module):
+        raise InputError(f"config.generator: {name} makes images from z alone, and config.degradation is for networks "
+                         "that make them from images: choose srgan, or leave it out.")
+    return catalogue.call(module, arguments, player, image_shape=info.shape, num_classes=num_classes,
+                          label_shape=info.label_shape)
 
 
 def build_group(config: Mapping[str, Any], group: str, parts: Mapping[str, Any],
@@ -205,7 +253,27 @@ def conditioning_terms(conditioning: Mapping[str, tuple[Any, int]]) -> dict[str,
             for name, (part, every) in conditioning.items() for term in part.terms}
 
 
-def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -> update.Method:
+def build_degradation(config: Mapping[str, Any], info: Info) -> Callable[[Array, Array], Array] | None:
+    """What spoils the images for the generator to restore; None where nothing does."""
+    parts = {name: part for name, (part, _) in build_group(config, "degradation", DEGRADATIONS).items()}
+    if parts and info.kind != "image":
+        raise InputError("config.degradation spoils images, and these data are points: leave it out.")
+    names = {name: catalogue.split_spec(config["degradation"][name], "degradation")[0] for name in parts}
+    return chain([parts[name] for name in in_order(names)]) if parts else None
+
+
+def degraded_info(info: Info, degrade: Callable | None) -> Info:
+    """What the networks get: the spoilt image in the place of any label the data have."""
+    if degrade is None:
+        return info
+    arguments = jax.eval_shape(lambda: (jax.random.split(keys.root(0), 1), jnp.zeros((1, *info.shape))))
+    label = jax.eval_shape(degrade, *arguments)
+    return dataclasses.replace(info, label_kind="image", label_shape=label.shape[1:], num_classes=0, class_names=(),
+                               label_frequencies=(), label_examples=())
+
+
+def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis,
+                 private: privacy.DPSGD | None) -> update.Method:
     """Phases, optimizers and averages of the update."""
     chosen = {}
     for player in PLAYERS:
@@ -229,6 +297,8 @@ def build_method(config: Mapping[str, Any], parts: Parts, axis: parallel.Axis) -
         batch_size=config["batch_size"],
         accumulate=config["accumulate"],
         axis=axis,
+        degrade=parts.degrade,
+        privacy=private,
     )
 
 

@@ -33,6 +33,7 @@ READ_BACK = (CONFIG, WEIGHTS)  # what `read` needs
 FORMATS = ("safetensors", "stablehlo", "onnx")
 KIND = "jaxgan-export"  # marks the config.json of one
 PRIVATE = ("data", "init_from")  # sections of a config that name places on the machine it was trained on
+SECRET = ("seed",)  # of a run with config.privacy, whose noise it gives away
 TOLERANCE = 1e-4  # of ONNX against JAX
 TRIED = 5  # images that they are compared on
 
@@ -70,9 +71,12 @@ def write(folder: Path, formats: tuple[str, ...], sampler: Sampler, weights: PyT
         arrays = flatten_dict(variables_of(weights), sep="/")
         safetensors.write(folder / WEIGHTS, arrays, {"format": KIND})
         said.insert(0, f"{WEIGHTS}: {sum(array.size for array in arrays.values()):,} numbers")
-    record = {"kind": KIND, "jaxgan": jaxgan.__version__, **facts, "data": described(info),
+    data, hidden = described(info), PRIVATE
+    if config["privacy"]:
+        data, hidden = data | {"content_hash": ""}, PRIVATE + SECRET
+    record = {"kind": KIND, "jaxgan": jaxgan.__version__, **facts, "data": data,
               "config": {key: value for key, value in json.loads(config_lib.to_json(config)).items()
-                         if key not in PRIVATE}}
+                         if key not in hidden}}
     made[CONFIG] = (json.dumps(record, indent=2, sort_keys=True) + "\n").encode()
     for name, content in made.items():
         with images.replacing(folder / name) as file:
@@ -110,9 +114,9 @@ def generator_function(sampler: Sampler, weights: PyTree, info: Info) -> tuple[
     """
     (batch,) = export.symbolic_shape("batch")
     inputs = {"z": jax.ShapeDtypeStruct((batch, sampler.prior.dim), jnp.float32)}
-    if info.num_classes:
-        inputs["label"] = (jax.ShapeDtypeStruct((batch,), jnp.int32) if info.label_kind == "class" else
-                           jax.ShapeDtypeStruct((batch, info.num_classes), jnp.float32))
+    if info.labelled:
+        one = info.blank_labels(1)
+        inputs["label"] = jax.ShapeDtypeStruct((batch, *one.shape[1:]), one.dtype)
     if sampler.has_w:
         inputs["psi"] = jax.ShapeDtypeStruct((), jnp.float32)
 
@@ -138,7 +142,7 @@ def to_onnx(sampler: Sampler, weights: PyTree, info: Info, facts: Mapping[str, A
     rng = np.random.default_rng(0)
     given = {"z": rng.standard_normal((TRIED, sampler.prior.dim), np.float32), "psi": np.array(0.7, np.float32)}
     given["label"] = (rng.integers(info.num_classes, size=TRIED, dtype=np.int32) if info.label_kind == "class" else
-                      rng.random((TRIED, info.num_classes), np.float32))
+                      rng.random((TRIED, *(info.label_shape or (info.num_classes,))), np.float32))
     given = {name: given[name] for name in inputs}
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -180,8 +184,7 @@ def read(folder: Path, mesh: jax.sharding.Mesh, trust: bool = False) -> Exported
 def wanted_shapes(sampler: Sampler, info: Info) -> dict[str, tuple[int, ...]]:
     """Name -> shape of all that the generator's weights consist of."""
     label = None
-    if info.num_classes:
-        label = jnp.zeros(1, jnp.int32) if info.label_kind == "class" else jnp.zeros((1, info.num_classes))
+    label = info.blank_labels(1)
     z = jnp.zeros((1, sampler.prior.dim))
     keys = {name: jax.random.key(0) for name in ("params", "dropout", "noise")}
     variables = jax.eval_shape(lambda: sampler.generator.init(keys, z, label, train=True))

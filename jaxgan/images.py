@@ -77,6 +77,19 @@ def grid(images: Any, columns: int | None = None, pad: int = 2, scale: int | Non
     return picture if title is None else titled(picture, title)
 
 
+def side_by_side(columns: Sequence[Any], title: str) -> np.ndarray:
+    """Images of several stages, [N, h, w, c] each, the N of a kind below one another in two columns of rows. Smaller
+    ones are magnified to the size of the last; of channels the last one's count, further ones are left out."""
+    *_, height, width, channels = np.shape(columns[-1])
+    shown = []
+    for images in columns:
+        images = np.asarray(images)[..., :channels]
+        images = images if images.dtype == np.uint8 else to_uint8(images)
+        shown.append(images.repeat(height // images.shape[1], axis=1).repeat(width // images.shape[2], axis=2))
+    tiles = np.stack(shown, axis=1)
+    return grid(tiles.reshape(-1, height, width, channels), columns=2 * len(columns), title=title)
+
+
 def titled(picture: np.ndarray, title: str) -> np.ndarray:
     """Puts one line of text on a white strip above a picture: `"step 4,000 · 256 thousand images"`.
 

@@ -96,7 +96,7 @@ class Generated:
     def __init__(self, experiment: Experiment, weights: Any, seeds: Sequence[int]):
         self._experiment, self._weights, self._seeds = experiment, weights, np.asarray(seeds, np.uint32)
         self.info = dataclasses.replace(experiment.info, splits={}, skipped=(), hasher=lambda: content_hash(self))
-        self._labels = experiment.draw_labels(self._seeds) if experiment.info.num_classes else None
+        self._labels = experiment.draw_labels(self._seeds) if experiment.info.labelled else None
 
     def __len__(self) -> int:
         return len(self._seeds)
@@ -142,7 +142,7 @@ class Run:
         if real is None and info.name == CONVERTED:
             raise InputError(f"{workdir} was converted from published weights, and the data they were trained on are "
                              "not in it: say what to compare with, by --real=P.")
-        self.experiment = Experiment(self.config, info)
+        self.experiment = Experiment(self.config, info, examples=lambda: self.real.source)
         checkpoints = Checkpoints(folder.checkpoints, read_only=True)
         self.step = checkpoints.choose(checkpoint)
         state = checkpoints.restore(self.step, self.experiment.abstract_state())

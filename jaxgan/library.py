@@ -53,7 +53,7 @@ class Generator:
 
     def _labels(self, labels: Any, seeds: np.ndarray) -> np.ndarray | None:
         if labels is None:
-            return labels_of(self.info, seeds) if self.info.num_classes else None
+            return labels_of(self.info, seeds) if self.info.labelled else None
         count, kind, given = self.info.num_classes, self.info.label_kind, np.asarray(labels)
         if kind == "none":
             raise InputError("labels: this generator was trained without; leave them out.")

@@ -172,14 +172,17 @@ def inputs(experiment: Experiment, num_images: int) -> tuple[PyTree, PyTree]:
     method, info, mesh = experiment.method, experiment.info, experiment.parallel.mesh
     whole, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (None, None, AXIS)))
     point = info.kind == "point"
-    label = {"none": {}, "class": {"label": ((), jnp.int32)}, "vector": {"label": ((info.num_classes,), jnp.float32)}}
+    label = {"none": {}, "class": {"label": ((), jnp.int32)}, "image": {},
+             "vector": {"label": ((info.num_classes,), jnp.float32)}}
     arrays = {"image": (info.shape, jnp.float32 if point else jnp.uint8)} | label[info.label_kind]
     size = sum(num_images * math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())
-    slots = 1, method.num_slots, method.batch_size
+    private = method.privacy
+    slots = 1, method.num_slots, private.places(mesh.size) if private else method.batch_size
+    present = {"present": jax.ShapeDtypeStruct(slots, jnp.bool_, sharding=split)} if private else {}
     if size > DEVICE_MEMORY_LIMIT:
-        return {name: jax.ShapeDtypeStruct((*slots, *shape), dtype, sharding=split)
-                for name, (shape, dtype) in arrays.items()}, {}
-    return ({"index": jax.ShapeDtypeStruct(slots, jnp.int32, sharding=split)},
+        return present | {name: jax.ShapeDtypeStruct((*slots, *shape), dtype, sharding=split)
+                          for name, (shape, dtype) in arrays.items()}, {}
+    return (present | {"index": jax.ShapeDtypeStruct(slots, jnp.int32, sharding=split)},
             {name: jax.ShapeDtypeStruct((num_images, *shape), dtype, sharding=whole)
              for name, (shape, dtype) in arrays.items()})
 

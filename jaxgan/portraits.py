@@ -174,10 +174,10 @@ def walks(model: Model) -> list[Row]:
     experiment, sampler = model.experiment, model.experiment.sampler
     classes = experiment.info.num_classes
     seeds = list(range(2 * WALKS))
-    labels = experiment.draw_labels(seeds) if classes else None
+    labels = experiment.draw_labels(seeds) if experiment.info.labelled else None
     codes = sampler.codes(model.weights, seeds, labels)
     spherical = sampler.prior.spherical and not sampler.has_w
-    mixed = sampler.has_w or experiment.info.label_kind == "vector"
+    mixed = sampler.has_w or experiment.info.label_kind in ("vector", "image")
     if classes and not mixed:  # there is nothing between two whole classes, so each way stays in one
         labels = np.repeat(labels[::2], 2)
         codes = sampler.codes(model.weights, seeds, labels)
@@ -211,12 +211,12 @@ def with_plane(portrait: Portrait, model: Model, report: Report | None = None) -
     if info.kind == "point":
         raise InputError("--explore: this run makes points, which are no pictures one by one.")
     sampler = experiment.sampler
-    vectors = plane.axes(sampler, model.weights, experiment.draw_labels if info.num_classes else None)
+    vectors = plane.axes(sampler, model.weights, experiment.draw_labels if info.labelled else None)
     if info.label_kind == "class":
         variants = {class_name(info, label): (0, np.array([label], np.int32))
                     for label in chosen_classes(info, PLANE_CLASSES)}
     else:
-        variants = {f"seed {seed}": (seed, experiment.draw_labels([seed]) if info.num_classes else None)
+        variants = {f"seed {seed}": (seed, experiment.draw_labels([seed]) if info.labelled else None)
                     for seed in range(PLANE_SEEDS)}
     levels, made = plane.psis(sampler), {}
     for place, (name, start) in enumerate(variants.items()):

@@ -38,8 +38,9 @@ class Trained:
 
     def __init__(self, workdir: Path | str, checkpoint: str = "latest", real: str | None = None, trust: bool = False):
         self.folder = RunFolder(workdir)
-        self.config, self.info = self.folder.config(trust), self.folder.info()
-        self.experiment = Experiment(self.config, self.info)
+        self.config = self.folder.config(trust)
+        self.experiment = Experiment(self.config, self.folder.info(), examples=lambda: self.real.source)
+        self.info = self.experiment.info
         checkpoints = Checkpoints(self.folder.checkpoints, read_only=True)
         self.step = checkpoints.choose(checkpoint)
         self.state = checkpoints.restore(self.step, self.experiment.abstract_state())
@@ -54,7 +55,7 @@ class Trained:
     @property
     def draw_labels(self):
         """`Experiment.draw_labels`; None for an unlabelled run."""
-        return self.experiment.draw_labels if self.info.num_classes else None
+        return self.experiment.draw_labels if self.info.labelled else None
 
     @functools.cached_property
     def real(self) -> Input:
@@ -108,7 +109,7 @@ class Trained:
     def judge(self, what: str, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """The discriminator's "logit" or "features" of images, each by itself; float32 in [-1, 1], or uint8."""
         images = from_uint8(images) if images.dtype == np.uint8 else images
-        return self._judge[what](self.discriminator, images, labels if self.info.num_classes else None)
+        return self._judge[what](self.discriminator, images, labels if self.info.labelled else None)
 
     def calibration(self, weights: PyTree, truncation: Truncation | None) -> tuple[Calibration, np.ndarray]:
         """How the discriminator's logit is to be read, from fakes of the first seeds and from real images, unseen ones
@@ -178,8 +179,10 @@ class Trained:
 
     def _labelled(self, arrays: Arrays) -> Arrays:
         """`arrays`, if the discriminator has the labels it needs."""
+        if self.info.label_kind == "image":
+            return Arrays(arrays.images, self.experiment.degraded(arrays.images, np.arange(len(arrays.images))))
         kind = self.real.source.info.label_kind
-        if self.info.num_classes and kind != self.info.label_kind:
+        if self.info.labelled and kind != self.info.label_kind:
             raise InputError(f"--real={self._real}: the discriminator judges images by their labels; name images that "
                              "have the run's.")
         return arrays

@@ -18,7 +18,6 @@ from jaxgan.inputs import HELD_OUT
 from jaxgan.runs import RunFolder
 from jaxgan.training import live, transfer
 from jaxgan.training.checkpoints import Checkpoints
-from jaxgan.training.feed import Feed
 from jaxgan.training.health import Doctor
 from jaxgan.training.logging import MetricsWriter, Progress, read_metrics
 from jaxgan.training.loop import Hooks, Trainer
@@ -27,6 +26,7 @@ from jaxgan.training.state import TrainState
 
 FRAMES = 200      # of the animation, at most: they are in memory all at once
 NUM_TILES = 64     # images of the fixed-seed grid
+NUM_ROWS = 16      # of them, where images are made from images
 NUM_POINTS = 2000  # points of the fixed-seed scatter
 
 
@@ -52,7 +52,10 @@ def train(config: Mapping[str, Any], workdir: str | Path, quiet: bool = False, p
 
 def _train(folder: RunFolder, config: Mapping[str, Any], source: data.Source, changed: bool, quiet: bool,
            profile: bool, devices) -> str:
-    experiment = Experiment(config, source.info, devices)
+    experiment = Experiment(config, source.info, devices, examples=lambda: source)
+    if changed and experiment.method.privacy:
+        raise InputError("What a private run has spent is counted by its config, which must stay as it is: train in "
+                         "another folder.")
     batches = Batches(source, config["batch_size"], config["seed"], jax.process_index(), jax.process_count())
     # Weights that do not fit are refused before anything is written.
     first = None if folder.checkpoints.exists() else first_state(experiment)
@@ -88,6 +91,7 @@ def _train(folder: RunFolder, config: Mapping[str, Any], source: data.Source, ch
             return state
 
         def record(step: int, values: Mapping[str, Any]) -> None:
+            values = {**values, **spent(experiment, step)}
             writer.write(step, values)
             studio.watchers.write(step, values)
 
@@ -97,8 +101,7 @@ def _train(folder: RunFolder, config: Mapping[str, Any], source: data.Source, ch
         if profile:
             profiler = stack.enter_context(closing(Profiler(folder.profile)))
             hooks = hooks._replace(begin=profiler.before)
-        feed = Feed(batches, experiment.method.num_slots, experiment.parallel)
-        state = Trainer(experiment, feed, checkpoints, hooks, progress).run(state)
+        state = Trainer(experiment, experiment.feed(batches), checkpoints, hooks, progress).run(state)
     return studio.finish(state) if processes.is_first() else ""
 
 
@@ -108,6 +111,12 @@ class Silent:
     def write(self, step: int, metrics: Mapping[str, Any]) -> None: ...
     def rewind(self, step: int) -> None: ...
     def draw(self, step: int, picture: np.ndarray) -> None: ...
+
+
+def spent(experiment: Experiment, step: int) -> dict[str, float]:
+    """What a private run has spent, for its log."""
+    private = experiment.method.privacy
+    return {"privacy/epsilon": private.epsilon_at(step), "privacy/delta": private.delta} if private else {}
 
 
 def last_state(checkpoints: Checkpoints, experiment: Experiment) -> tuple[TrainState, list[str]]:
@@ -180,6 +189,9 @@ def greeting(experiment: Experiment, source: data.Source, folder: RunFolder, ste
     lines = [f"{'Resuming' if step else 'Training'} {folder.name}: {len(source):,} {kind} from {info.name}{classes}; "
              f"{experiment.total_steps:,} steps of {config['batch_size']} on {experiment.parallel.mesh.size} "
              f"{experiment.parallel.mesh.devices.flat[0].device_kind} device(s)."]
+    if private := experiment.method.privacy:
+        lines.append(f"Private: epsilon {private.epsilon_at(experiment.total_steps):.3g} at delta {private.delta:g} at "
+                     f"the end, by noise {private.noise:.3g}; see jaxgan.privacy.statement for what that covers.")
     lines += [f"Skipped {len(info.skipped)} files of the data:"] * bool(info.skipped)
     lines += [f"  {reason}" for reason in info.skipped[:10]]
     lines += [f"  … and {len(info.skipped) - 10} more: see {folder.environment_file}"] * (len(info.skipped) > 10)
@@ -213,6 +225,10 @@ class Studio:
         if self.experiment.info.kind == "point":
             points = self.experiment.generate(weights, range(NUM_POINTS)).reshape(NUM_POINTS, -1)
             return images.scatter(points, self.real(NUM_POINTS).reshape(-1, points.shape[1]), title)
+        if self.experiment.info.label_kind == "image":
+            given = self.experiment.draw_labels(range(NUM_ROWS))
+            made = self.experiment.generate(weights, range(NUM_ROWS), given)
+            return images.side_by_side([given, made, self.real(NUM_ROWS)], title + " · given, made, true")
         return images.grid(self.experiment.generate(weights, range(NUM_TILES)), columns=8, title=title)
 
     def is_finished(self) -> bool:

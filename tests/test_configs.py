@@ -12,14 +12,14 @@ from jaxgan import data
 from jaxgan.data.pipeline import Batches
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
-from jaxgan.training.feed import Feed
 from jaxgan.training.update import make_steps
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 RECIPES = [path for path in CONFIGS if path.stem != "ring"]  # those with a tiny variant
 QUICK = ("dcgan", "infogan", "ring")  # that compile in seconds; experiments/zoo trains them all
-LONG = ("biggan", "biggan_deep", "stylegan2", "stylegan2_ada", "stylegan3", "vit_gan")  # that trace in many
+LONG = ("biggan", "biggan_deep", "contragan", "cr_gan", "lecam", "r3gan", "reacgan", "sngan", "stylegan2",
+        "stylegan2_ada", "stylegan3", "vit_gan")  # that trace in many, or like another one
 SMALL = ("batch_size=8", "steps_per_call=2")
 
 
@@ -27,7 +27,7 @@ def ready(config):
     """All that two steps with every phase due need: (experiment, feed, their names)."""
     source = data.open(config["data"])
     experiment = Experiment(config, source.info, jax.devices()[:1])
-    feed = Feed(Batches(source, config["batch_size"], 0), experiment.method.num_slots, experiment.parallel)
+    feed = experiment.feed(Batches(source, config["batch_size"], 0))
     return experiment, feed, tuple(phase.name for phase in experiment.method.phases)
 
 

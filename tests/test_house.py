@@ -53,7 +53,9 @@ def test_no_framework_but_jax_is_imported():
 
 
 @pytest.mark.parametrize("module", ["jaxgan", "jaxgan.config", "jaxgan.main", "jaxgan.sample", "jaxgan.evaluate",
-                                    "jaxgan.invert", "jaxgan.convert", "jaxgan.export", "jaxgan.report"])
+                                    "jaxgan.invert", "jaxgan.convert", "jaxgan.export", "jaxgan.report",
+                                    "jaxgan.synthesize", "jaxgan.synthesis.settings", "jaxgan.synthesis.place",
+                                    "jaxgan.enhance", "jaxgan.enhancement.pictures"])
 def test_what_answers_a_wrong_option_imports_no_jax(module):
     code = f"import sys, {module}; print('jax' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout

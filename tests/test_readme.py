@@ -13,12 +13,14 @@ from jaxgan import config as config_lib
 from jaxgan.augmentation import AUGMENTATIONS
 from jaxgan.conditioning import CONDITIONING
 from jaxgan.data.pipeline import Batches
+from jaxgan.degradation import DEGRADATIONS
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.latents import PRIORS
 from jaxgan.losses import LOSSES
 from jaxgan.metrics import METRICS
 from jaxgan.models import FAMILIES
+from jaxgan.privacy import PRIVACY
 from jaxgan.regularizers import REGULARIZERS
 from jaxgan.training.averages import AVERAGES
 from jaxgan.training.feed import Feed
@@ -82,8 +84,8 @@ def test_the_example_loss_is_what_it_says(parts_from_outside):
 
 @pytest.mark.parametrize(("section", "entries"), [
     ("generator", FAMILIES), ("loss", LOSSES), ("regularizers", REGULARIZERS), ("conditioning", CONDITIONING),
-    ("augmentation", AUGMENTATIONS), ("latent", PRIORS), ("average", AVERAGES), ("optimizers", OPTIMIZERS),
-    ("data", data.SOURCES), ("metrics", METRICS)])
+    ("augmentation", AUGMENTATIONS), ("degradation", DEGRADATIONS), ("privacy", PRIVACY), ("latent", PRIORS),
+    ("average", AVERAGES), ("optimizers", OPTIMIZERS), ("data", data.SOURCES), ("metrics", METRICS)])
 def test_the_list_of_parts_is_the_catalogue(section, entries):
     (row,) = re.findall(rf"^\| `{section}`.*?\| (.*) \|$", README, flags=re.MULTILINE)
     without_notes = re.sub(r" \((?!logistic).*?\)", "", row)

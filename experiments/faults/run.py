@@ -288,17 +288,27 @@ def clocks(lab: Lab) -> Iterator[Outcome]:
     """A wall clock that jumps between the parts of a run, and within one."""
     if not CLOCKS.exists():
         raise Skipped(f"there is no {CLOCKS}")
-    jumps = {"a year back, then two forward": ("-1y", "+1y"), "a thousand times too fast": ("+0 x1000",),
-             "backwards": ("+0 x-2",)}
+    fake = {"LD_PRELOAD": str(CLOCKS), "DONT_FAKE_MONOTONIC": "1"}
+    jumps = {"a year back, then two forward, between starts": ("-1y", "+1y"),
+             "a thousand times too fast": ("+0 x1000", "+0 x1000")}
     for name, offsets in jumps.items():
         workdir = lab.scratch / f"clock {name}"
-        for offset in offsets:
-            fake = {"LD_PRELOAD": str(CLOCKS), "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1"}
-            step = 40 if offset == offsets[0] else 80
-            lab.interrupted(workdir, step, **fake)
+        for offset, step in zip(offsets, (40, 80), strict=True):
+            lab.interrupted(workdir, step, FAKETIME=offset, **fake)
         lab.finish(workdir)
-        difference = lab.same(workdir)
-        yield Outcome(f"wall clock {name}", "the same bits", 1, int(not difference), difference)
+        yield clock(name, lab.same(workdir))
+    workdir, offset = lab.scratch / "clock in a run", lab.scratch / "offset"
+    offset.write_text("+0")
+    process = lab.start(workdir, FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_NO_CACHE="1", **fake)
+    for step, jump in ((40, "-3600"), (80, "+31000000")):
+        seen(process, (workdir / "checkpoints" / str(step)).is_dir)
+        offset.write_text(jump)
+    process.communicate()
+    yield clock("an hour back, then a year forward, within a run", lab.same(workdir))
+
+
+def clock(name: str, difference: str) -> Outcome:
+    return Outcome(f"wall clock {name}", "the same bits", 1, int(not difference), difference)
 
 
 def edited(lab: Lab) -> Iterator[Outcome]:

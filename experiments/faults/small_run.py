@@ -1,6 +1,6 @@
 """A run of seconds with all that a run does, close together; its metric says when it is at work."""
 
-import time
+import select
 from pathlib import Path
 
 import jaxgan.metrics.pixels
@@ -28,7 +28,7 @@ def watched(num_samples: int):
 
     def compute(sides, rng):
         Path(EVALUATING).touch()
-        time.sleep(0.2)
+        select.select([], [], [], 0.2)  # unlike time.sleep, also under a false clock
         values = metric.compute(sides, rng)
         Path(EVALUATING).unlink(missing_ok=True)
         return values

@@ -14,8 +14,8 @@ import numpy as np
 from mutations import Mutate
 from PIL import Image
 
+from jaxgan import command, conversion, data, evaluate, sample
 from jaxgan import config as config_lib
-from jaxgan import conversion, data, evaluate, sample
 from jaxgan.data.source import Info
 from jaxgan.experiment import Experiment
 from jaxgan.interop import safetensors
@@ -223,8 +223,8 @@ def texts() -> list[bytes]:
 
 def read_numbers(path: Path) -> None:
     text = path.read_bytes().decode("utf-8", "surrogateescape")
-    sample.numbers(text, "--seeds", sample.MAX_SEED)
-    sample.numbers(text, "--labels", 9)
+    command.numbers(text, "--seeds", sample.MAX_SEED)
+    command.numbers(text, "--labels", 9)
 
 
 def overrides() -> list[bytes]:

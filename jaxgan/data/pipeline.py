@@ -9,7 +9,7 @@ import numpy as np
 from jaxgan.data.source import MEMORY_LIMIT, Arrays, Source, materialise, nbytes, num_threads, read
 from jaxgan.errors import InputError
 
-__all__ = ["Batches", "batch_indices", "materialise"]
+__all__ = ["Batches", "Poisson", "batch_indices", "capacity", "materialise", "poisson_indices"]
 
 DEVICE_MEMORY_LIMIT = 2 << 30
 
@@ -51,8 +51,7 @@ class Batches:
         self._source = source
         self._seed = seed
         self._batch_size = batch_size
-        self._slice = slice(process_index * batch_size // process_count,
-                            (process_index + 1) * batch_size // process_count)
+        self._process = process_index, process_count
         if isinstance(source, Arrays):
             self.arrays, self.num_examples = source, len(source.images)
         else:
@@ -62,7 +61,16 @@ class Batches:
 
     def indices(self, index: int) -> np.ndarray:
         """The examples of this process's part of batch `index`, int64."""
-        return batch_indices(self.num_examples, self._batch_size, self._seed, index)[self._slice]
+        return batch_indices(self.num_examples, self._batch_size, self._seed, index)[self.part(self._batch_size)]
+
+    def address(self, index: int) -> dict[str, np.ndarray]:
+        """`indices` as a trainer takes them."""
+        return {"index": self.indices(index).astype(np.int32)}
+
+    def part(self, size: int) -> slice:
+        """This process's part of so many places."""
+        index, count = self._process
+        return slice(index * size // count, (index + 1) * size // count)
 
     def gather(self, indices: np.ndarray | Sequence[int]) -> dict[str, np.ndarray]:
         """Those examples; `indices` may have any shape, which leads the result's."""
@@ -80,13 +88,59 @@ class Batches:
 
     def stream(self, start: int) -> Iterator[dict[str, np.ndarray]]:
         """Batches start, start + 1, … without end, read ahead of need on as many threads as there are cores."""
-        if self.arrays is not None:
-            return map(self.__getitem__, iter(range(start, sys.maxsize)))
-        import grain  # two seconds to import, and only sets too large for memory need it
+        return _stream(self, start)
 
-        batches = grain.MapDataset.range(start, sys.maxsize).map(self.__getitem__)
-        options = grain.ReadOptions(num_threads=num_threads(), prefetch_buffer_size=2 * num_threads())
-        return iter(batches.to_iter_dataset(options))
+
+def poisson_indices(num_examples: int, rate: float, places: int, seed: int, index: int) -> np.ndarray:
+    """Poisson sample `index` of the examples, each in it with probability `rate` whatever else is: int64 [places], -1
+    from where there are no more. With the places that `capacity` says, none is ever left out."""
+    bits = np.random.Philox(np.random.SeedSequence([seed, index, 1])).random_raw(num_examples)
+    drawn = np.flatnonzero(bits < np.uint64(min(int(rate * 2.0**64), 2**64 - 1)))[:places]
+    return np.concatenate([drawn, np.full(places - len(drawn), -1)])
+
+
+def capacity(num_examples: int, rate: float, multiple: int) -> int:
+    """Places enough for a Poisson sample, a multiple of `multiple`: that it has more is less likely than 1e-18, which
+    over a million samples is far below any delta that one would ask for."""
+    from scipy.special import bdtrc
+
+    found = multiple
+    while found < num_examples and bdtrc(found, num_examples, rate) > 1e-18:
+        found += multiple
+    return found
+
+
+class Poisson:
+    """Other batches of the same examples: sample k is `poisson_indices`, a function of (seed, k), in `places` places.
+
+    Beside image and label there is "present", bool [places]; what stands where it is False means nothing.
+    """
+
+    def __init__(self, batches: Batches, rate: float, places: int, seed: int):
+        self._batches, self._rate, self._places, self._seed = batches, rate, places, seed
+        self.arrays, self.resident = batches.arrays, batches.resident
+
+    def address(self, index: int) -> dict[str, np.ndarray]:
+        drawn = poisson_indices(self._batches.num_examples, self._rate, self._places, self._seed, index)
+        drawn = drawn[self._batches.part(self._places)]
+        return {"index": np.maximum(drawn, 0).astype(np.int32), "present": drawn >= 0}
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        address = self.address(index)
+        return self._batches.gather(address["index"]) | {"present": address["present"]}
+
+    def stream(self, start: int) -> Iterator[dict[str, np.ndarray]]:
+        return _stream(self, start)
+
+
+def _stream(batches: Batches | Poisson, start: int) -> Iterator[dict[str, np.ndarray]]:
+    if batches.arrays is not None:
+        return map(batches.__getitem__, iter(range(start, sys.maxsize)))
+    import grain  # two seconds to import, and only sets too large for memory need it
+
+    found = grain.MapDataset.range(start, sys.maxsize).map(batches.__getitem__)
+    options = grain.ReadOptions(num_threads=num_threads(), prefetch_buffer_size=2 * num_threads())
+    return iter(found.to_iter_dataset(options))
 
 
 @functools.lru_cache(maxsize=8)

@@ -36,7 +36,8 @@ class Info:
 
     shape: (H, W, C) of every example. num_classes: of class labels, or the length of vector labels; 0 without labels.
     splits: examples in each split before mirroring and skipping. kind: "image" or "point".
-    label_kind: "none", "class" or "vector". skipped: "file: reason" for what `on_bad="skip"` left out.
+    label_kind: "none", "class", "vector", or "image", of label_shape: what a generator makes its own image from.
+    skipped: "file: reason" for what `on_bad="skip"` left out.
     label_frequencies: share of each class; taken as equal for a TFDS set that streams. label_examples: up to 256 of the
     label vectors. centres, std: of the modes, in the units of the points, where the data are a known mixture.
     hasher computes `content_hash`; a source sets it.
@@ -50,12 +51,26 @@ class Info:
     licence: str = "unknown"
     kind: str = "image"
     label_kind: str = "none"
+    label_shape: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
     label_frequencies: tuple[float, ...] = ()
     label_examples: tuple[tuple[float, ...], ...] = ()
     centres: tuple[tuple[float, ...], ...] = ()
     std: float | None = None
     hasher: Callable[[], str] | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether networks are given a label of any kind."""
+        return self.label_kind != "none"
+
+    def blank_labels(self, count: int) -> np.ndarray | None:
+        """As many labels as a network takes, of zeros; None for unlabelled data."""
+        if not self.labelled:
+            return None
+        if self.label_kind == "class":
+            return np.zeros(count, np.int32)
+        return np.zeros((count, *(self.label_shape or (self.num_classes,))), np.float32)
 
     @functools.cached_property
     def content_hash(self) -> str:
@@ -84,17 +99,18 @@ class Info:
 
 def _check_info(info: Info, digest: Any) -> None:
     """Refuses, with a ValueError or TypeError, what no data are like: a record may come from anywhere."""
-    counts = (*info.shape, *info.splits.values())
+    counts = (*info.shape, *info.label_shape, *info.splits.values())
     rows = (*info.label_examples, *info.centres)
     numbers = [number for row in (info.label_frequencies, (info.std or 0.0,), *rows) for number in row]
     texts = (info.name, info.licence, digest, *info.class_names, *info.skipped, *info.splits)
     sound = (all(type(count) is int and 0 <= count < 2**40 for count in (info.num_classes, *counts))
              and len(info.shape) == 3 and 0 < math.prod(info.shape) <= LARGEST
              and all(type(text) is str for text in texts) and all(math.isfinite(number) for number in numbers)
-             and info.kind in ("image", "point") and info.label_kind in ("none", "class", "vector")
+             and info.kind in ("image", "point") and info.label_kind in ("none", "class", "vector", "image")
              and len(info.label_frequencies) in (0, info.num_classes)
              and all(len(row) == info.num_classes for row in info.label_examples)
-             and (info.label_kind == "none") == (info.num_classes == 0)
+             and (info.label_kind in ("none", "image")) == (info.num_classes == 0)
+             and (info.label_kind == "image") == (len(info.label_shape) == 3)
              and (info.label_kind != "class" or len(info.label_frequencies) == info.num_classes)
              and (info.label_kind != "vector" or len(info.label_examples) > 0))
     if not sound:
@@ -237,7 +253,7 @@ def content_hash(source: Source) -> str:
 
 def label_facts(labels: np.ndarray | None, info: Info) -> dict[str, tuple]:
     """The label fields of Info that follow from the labels themselves."""
-    if labels is None:
+    if labels is None or info.label_kind == "image":
         return {}
     if info.label_kind == "class":
         shares = np.bincount(labels, minlength=info.num_classes) / len(labels)

@@ -81,7 +81,7 @@ class Transform:
 
 def header(file: bytes | Path, max_megapixels: float) -> tuple[int, int, int]:
     """(height, width, channels) as displayed, from the file's header alone. Raises BadImageError."""
-    with _opened(file, max_megapixels) as image:
+    with opened(file, max_megapixels) as image:
         width, height = image.size
         # The base class's method: the one of PNG decodes the image to look for EXIF behind it.
         turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
@@ -90,7 +90,7 @@ def header(file: bytes | Path, max_megapixels: float) -> tuple[int, int, int]:
 
 def decode(file: bytes | Path, transform: Transform) -> np.ndarray:
     """The image of an encoded file, uint8 `transform.shape`. Raises BadImageError."""
-    with _opened(file, transform.max_megapixels) as image:
+    with opened(file, transform.max_megapixels) as image:
         image.load()
         if Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1) != 1:
             image = ImageOps.exif_transpose(image)
@@ -135,7 +135,7 @@ def fit_array(images: np.ndarray, transform: Transform) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opened(file: bytes | Path, max_megapixels: float) -> Iterator[Image.Image]:
+def opened(file: bytes | Path, max_megapixels: float) -> Iterator[Image.Image]:
     """An open image of acceptable size; whatever goes wrong inside the block becomes BadImageError."""
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:

@@ -13,6 +13,7 @@ from jaxgan.errors import InputError
 from jaxgan.images import sheet, to_uint8
 from jaxgan.latents.perceptual import Features
 from jaxgan.latents.sampling import CHUNK, Sampler
+from jaxgan.metrics.fidelity import psnr
 from jaxgan.typing import Array, PyTree
 
 POOL = 512  # seeds among which projections begin
@@ -65,12 +66,6 @@ def project(sampler: Sampler, weights: PyTree, targets: np.ndarray, labels: np.n
     known = None if known is None else known[best]
     images = to_uint8(sampler.synthesize(weights["generator"], found, known))
     return Projections(found, known, images, psnr(images, to_uint8(targets)))
-
-
-def psnr(images: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of uint8 images [N, H, W, C], in decibels; of equal ones as if one level were off."""
-    squares = np.square(images.astype(np.float64) - others).reshape(len(images), -1)
-    return 10 * np.log10(255**2 / np.maximum(squares.sum(axis=1), 1) * squares.shape[1])
 
 
 def picture(found: Projections, targets: np.ndarray, title: str) -> np.ndarray:

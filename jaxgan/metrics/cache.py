@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import sys
 import tempfile
@@ -89,6 +90,8 @@ class Cache:
                     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                     if dtype.hasobject:  # numpy would take the bytes for addresses
                         raise ValueError("pointers")
+                    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
+                        raise ValueError("another size than it declares")
                     return np.memmap(file, dtype, mode="r", offset=file.tell(), shape=shape)
         path.unlink(missing_ok=True)
         return None

@@ -40,6 +40,7 @@ class Extractor:
         self.backbone = backbone
         mesh = Mesh(np.asarray(jax.devices() if devices is None else devices), ("data",))
         self.chunk = BATCH * mesh.size
+        self._widths: dict[tuple[int, ...], dict[str, int]] = {}
         members = sorted({device.process_index for device in mesh.devices.flat})
         self._share, self._part = self.chunk // len(members), members.index(jax.process_index())
         self._sharding = NamedSharding(mesh, PartitionSpec("data"))
@@ -51,8 +52,10 @@ class Extractor:
     def widths(self, image_u8: np.ndarray) -> dict[str, int]:
         """Length of each output for images [N, H, W, C] such as these."""
         prepared = self.backbone.prepare(image_u8[:1])
-        outputs = jax.eval_shape(self.backbone.apply, self.backbone.weights, prepared)
-        return {kind: outputs[kind].shape[1] for kind in KINDS if kind in outputs}
+        if prepared.shape not in self._widths:  # jax would keep something of every trace
+            outputs = jax.eval_shape(self.backbone.apply, self.backbone.weights, prepared)
+            self._widths[prepared.shape] = {kind: outputs[kind].shape[1] for kind in KINDS if kind in outputs}
+        return self._widths[prepared.shape]
 
     def input_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
         """What images [H, W, C] are when they reach the network."""

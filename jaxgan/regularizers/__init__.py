@@ -11,6 +11,7 @@ from jaxgan.regularizers.latent import logan, top_k
 from jaxgan.regularizers.lecam import lecam
 from jaxgan.regularizers.matching import feature_matching, mode_seeking
 from jaxgan.regularizers.path_length import path_length
+from jaxgan.regularizers.pixel import pixel
 from jaxgan.regularizers.san import san
 from jaxgan.regularizers.weights import orthogonal, weight_clip
 from jaxgan.terms import Regularizer
@@ -34,6 +35,7 @@ REGULARIZERS: dict[str, Callable[..., Regularizer | tuple[Regularizer, ...]]] = 
     "path_length": path_length,
     "top_k": top_k,
     "logan": logan,
+    "pixel": pixel,
 }
 
 __all__ = ["REGULARIZERS", "Regularizer"]

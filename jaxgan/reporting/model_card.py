@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jaxgan
+from jaxgan import privacy
 from jaxgan.data import Info
 from jaxgan.reporting import scores
 
@@ -42,7 +43,8 @@ class Facts(NamedTuple):
 def write(facts: Facts) -> str:
     """The card: YAML between two lines of dashes, then Markdown."""
     sections = {"Use it": loading(facts), "What it is": identity(facts), "Training data": training_data(facts),
-                "Training": training(facts), "Evaluation": evaluation(facts), "Intended use": [intended(facts)],
+                "Training": training(facts), "Differential privacy": [private(facts)],
+                "Evaluation": evaluation(facts), "Intended use": [intended(facts)],
                 "Limits": limits(facts), "Licence": [licence(facts)]}
     body = [f"# {facts.name}", f"![{TILES} samples, seeds 0 to {TILES - 1}](samples.png)"]
     for title, paragraphs in sections.items():
@@ -114,8 +116,8 @@ def training_data(facts: Facts) -> list[str]:
     count = info.splits.get(option(facts.config["data"], "split", "train"))
     classes = f", {info.num_classes} classes" if info.label_kind == "class" else (
         f", vectors of {info.num_classes} labels" if info.num_classes else ", no labels")
-    lines = [f"`{info.name}`: {f'{count:,}' if count else 'an unknown number of'} images{classes}; content sha256 "
-             f"`{info.content_hash}`.",
+    digest = "" if facts.config["privacy"] else f"; content sha256 `{info.content_hash}`"
+    lines = [f"`{info.name}`: {f'{count:,}' if count else 'an unknown number of'} images{classes}{digest}.",
              f"Licence of the data: {info.licence if info.licence != UNKNOWN else 'not known'}."]
     if info.label_kind == "class" and info.class_names:
         lines.insert(1, "Classes: " + ", ".join(info.class_names[:50]) + " …" * (len(info.class_names) > 50) + ".")
@@ -133,9 +135,17 @@ def training(facts: Facts) -> list[str]:
     rows = [("discriminator", part(config["discriminator"])), *parts.items(),
             ("optimizers", ", ".join(f"{player}: {part(each)}" for player, each in config["optimizers"].items())),
             ("steps, batch", f"{facts.step:,}, {config['batch_size']}"), ("real images shown", f"{images:,}"),
-            ("seed", str(config["seed"])), ("devices", ", ".join(sorted(set(record["devices"])))),
+            ("seed", "kept secret: it gives the noise away" if config["privacy"] else str(config["seed"])),
+            ("devices", ", ".join(sorted(set(record["devices"])))),
             ("versions", ", ".join(f"{name} {version}" for name, version in record["packages"].items()))]
     return ["\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])]
+
+
+def private(facts: Facts) -> str:
+    """What bounds, if anything does, what the weights can tell of a training image."""
+    if "converted" in facts.record:
+        return "Not known: see above."
+    return privacy.in_words(privacy.statement(facts.config, facts.info, facts.step))
 
 
 def evaluation(facts: Facts) -> list[str]:

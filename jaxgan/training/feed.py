@@ -11,14 +11,14 @@ from jaxgan.typing import PyTree
 
 
 class Batches(Protocol):
-    """`indices(k)` are the examples of the k-th batch, int [B]; `stream(k)` gives that batch and those after it, read
-    ahead of need; `resident` says whether all examples, `arrays` (images [N, ...], labels [N, ...] or None), may live
-    on the device."""
+    """`address(k)` says what the k-th batch is of: {"index": int32 [B]}, with "present" where places may be empty;
+    `stream(k)` gives that batch and those after it, read ahead of need; `resident` says whether all examples, `arrays`
+    (images [N, ...], labels [N, ...] or None), may live on the device."""
 
     resident: bool
     arrays: tuple[np.ndarray, np.ndarray | None]
 
-    def indices(self, k: int) -> np.ndarray: ...
+    def address(self, k: int) -> Mapping[str, np.ndarray]: ...
     def stream(self, start: int) -> Iterator[Mapping[str, np.ndarray]]: ...
 
 
@@ -38,11 +38,10 @@ class Feed:
         """What `count` steps from `step` on read: indices into `data`, or the images and labels themselves."""
         first, num = step * self.num_slots, count * self.num_slots
         if self.batches.resident:
-            indices = [self.batches.indices(slot) for slot in range(first, first + num)]
-            fed = {"index": np.stack(indices).astype(np.int32)}
+            read = [self.batches.address(slot) for slot in range(first, first + num)]
         else:
             read = self._read(first, num)
-            fed = {name: np.stack([batch[name] for batch in read]) for name in read[0]}
+        fed = {name: np.stack([batch[name] for batch in read]) for name in read[0]}
         return self.parallel.feed({name: array.reshape(count, self.num_slots, *array.shape[1:])
                                    for name, array in fed.items()})
 

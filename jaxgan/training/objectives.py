@@ -31,13 +31,18 @@ class Term(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A GAN as a choice of parts. Terms and augmentations stand under the names of their states."""
+    """A GAN as a choice of parts. Terms and augmentations stand under the names of their states.
+
+    degrade(keys [B], real [B, H, W, C]) -> labels [B, h, w, c] for networks that make images from images; None where
+    the labels are those of the data.
+    """
 
     networks: Mapping[str, nn.Module]
     loss: Loss
     prior: Prior
     terms: Mapping[str, Term]
     augmentations: Mapping[str, Augmentation]
+    degrade: Callable[[Array, Array], Array] | None = None
 
 
 class Outcome(NamedTuple):
@@ -50,11 +55,20 @@ class Outcome(NamedTuple):
 
 class Batch(NamedTuple):
     """One real batch, and latents for as many fakes. image: float32 [B, H, W, C] in [-1, 1]. label: int32 [B], float32
-    [B, L], or None. z: float32 [B, dim]."""
+    [B, L] or [B, h, w, c], or None. z: float32 [B, dim]."""
 
     image: Array
     label: Array | None
     z: Array
+
+
+def labels_of(degrade: Callable | None, real: Mapping[str, Array], key: Array, axis: Axis) -> Array | None:
+    """The labels of a real batch: its own, or what `degrade` makes of its images."""
+    if degrade is None:
+        return real.get("label")
+    # As with z: the numbers of an example do not depend on how many devices there are.
+    each = jax.random.split(stream(key, "degradation"), len(real["image"]) * axis.size)
+    return degrade(axis.split(each), real["image"])
 
 
 def build_phases(parts: Parts, axis: Axis, num_critic: int, images_per_step: int) -> tuple[Phase, ...]:

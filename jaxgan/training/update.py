@@ -10,9 +10,10 @@ import optax
 from jaxgan import keys, trees
 from jaxgan.augmentation.base import Augmentation
 from jaxgan.images import from_uint8
+from jaxgan.privacy import DPSGD
 from jaxgan.terms import Regularizer
 from jaxgan.training.averages import Average
-from jaxgan.training.objectives import Batch, Outcome
+from jaxgan.training.objectives import Batch, Outcome, labels_of
 from jaxgan.training.parallel import Axis
 from jaxgan.training.phases import Phase
 from jaxgan.training.state import Player, TrainState
@@ -31,11 +32,13 @@ class Method(NamedTuple):
     batch_size: int
     accumulate: int  # parts of a batch
     axis: Axis
+    degrade: Callable[[Array, Array], Array] | None = None  # as `Parts` has it
+    privacy: DPSGD | None = None
 
     @property
     def num_slots(self) -> int:
-        """Real batches a step consumes: one a turn of the discriminator, and one for the generator."""
-        return max(phase.repeat for phase in self.phases) + 1
+        """Real batches a step consumes: one a turn of the discriminator, and one for the generator, if it sees any."""
+        return max(phase.repeat for phase in self.phases) + (self.privacy is None)
 
     @property
     def images_per_step(self) -> int:
@@ -99,12 +102,21 @@ def turns(method: Method, phase: Phase, state: TrainState, slots: PyTree, data: 
     """The turns of one phase in one step, each on its own batch; metrics are means over them."""
     if phase.repeat == 1:
         slot = method.num_slots - 1 if phase.player == "generator" else 0
-        return turn(method, phase, state, read(slots, slot, data), key)
+        return turn(method, phase, state, given(method, phase, slots, slot, data, key), key)
 
     def body(carry, index):
-        return turn(method, phase, carry, read(slots, index, data), jax.random.fold_in(key, index))
+        part = jax.random.fold_in(key, index)
+        return turn(method, phase, carry, given(method, phase, slots, index, data, part), part)
     state, metrics = jax.lax.scan(body, state, jnp.arange(phase.repeat))
     return state, trees.mean(metrics)
+
+
+def given(method: Method, phase: Phase, slots: PyTree, slot: int | Array, data: PyTree,
+          key: Array) -> Mapping[str, Array]:
+    """The real batch of a turn; with privacy its stand-in, where the player must not see the data."""
+    if method.privacy and phase.player != method.privacy.player:
+        return method.axis.split(method.privacy.stand_in(key))
+    return read(slots, slot, data)
 
 
 def turn(method: Method, phase: Phase, state: TrainState, real: Mapping[str, Array],
@@ -112,9 +124,13 @@ def turn(method: Method, phase: Phase, state: TrainState, real: Mapping[str, Arr
     """One optimizer step of one player. Only that player's variables are committed."""
     # Drawn for the global batch and then split, so that z does not depend on the number of devices.
     z = method.prior.sample(keys.stream(key, "z"), (len(real["image"]) * method.axis.size,))
-    batch = Batch(real["image"], real.get("label"), method.axis.split(z))
+    batch = Batch(real["image"], labels_of(method.degrade, real, key, method.axis), method.axis.split(z))
     player = state.players[phase.player]
-    value, grads, (variables, parts, metrics) = method.axis.mean(gradients(method, phase, state, batch, key))
+    if method.privacy and phase.player == method.privacy.player:
+        made = method.privacy.gradients(phase.objective, player.params, state, batch, real["present"], key)
+    else:
+        made = gradients(method, phase, state, batch, key)
+    value, grads, (variables, parts, metrics) = method.axis.mean(made)
     updates, opt_state = method.optimizers[phase.player].update(grads, player.opt_state, player.params)
     params = optax.apply_updates(player.params, updates)
     for constrain in method.constraints[phase.player]:
@@ -167,6 +183,7 @@ def read(slots: PyTree, slot: int | Array, data: PyTree) -> dict[str, Array]:
     """The real images and labels of one slot: gathered from resident data, or taken as fed. uint8 becomes [-1, 1]."""
     fed = {name: leaf[slot] for name, leaf in slots.items()}
     if "index" in fed:
-        fed = {name: leaf[fed["index"]] for name, leaf in data.items()}
+        index = fed.pop("index")
+        fed |= {name: leaf[index] for name, leaf in data.items()}
     image = fed["image"]
     return fed | {"image": from_uint8(image) if image.dtype == jnp.uint8 else image}

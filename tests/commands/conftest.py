@@ -37,7 +37,7 @@ def command_in(root):
     """`command_in(folder)("main", "--config=...")` runs `python -m jaxgan.main` there: (exit code, stdout, stderr)."""
     def bind(folder):
         def run(name, *arguments, devices=1, wait=True, **variables):
-            flags = f"--xla_force_host_platform_device_count={devices}"
+            flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
             environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(root)} | variables
             process = subprocess.Popen([sys.executable, "-m", f"jaxgan.{name}", *map(str, arguments)], cwd=folder,
                                        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -59,6 +59,7 @@ ROWS = [
         ("--config=small.py:minst", "no data called 'minst'. Did you mean 'mnist'"),
         ("--config=small.py:folder", "lacks its path: write folder:PATH"),
         (MAIN, "--config.batch_sise=3", "no option config.batch_sise. Did you mean 'batch_size'"),
+        (MAIN, "--config.regularizers={'a.b': 1}", "names that no option can have"),
         (MAIN, "--config.batch_size=many", "config.batch_size must be a whole number; got 'many'"),
         (MAIN, "--config.batch_size=1.5", "config.batch_size must be a whole number; got 1.5"),
         (MAIN, "--config.batch_size=0", "config.batch_size must be at least 1"),

@@ -139,6 +139,20 @@ def test_an_unlabelled_run_that_was_not_scored(tiny, tmp_path, capsys):
         generator.generate([3], labels=1)
 
 
+def test_a_private_run_keeps_its_seed_and_says_what_it_spent(tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    written(tiny("privacy={'name': 'dp_sgd', 'noise': 1.0}", "max_rollbacks=0", "seed=4049"), tmp_path / "run")
+    assert export.main([f"--workdir={tmp_path}/run", f"--output={tmp_path}/out", "--format=safetensors"]) == 0
+    record = json.loads((tmp_path / "out" / "config.json").read_text())
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "seed" not in record["config"]
+    assert record["data"]["content_hash"] == ""
+    assert "4049" not in card
+    assert "content sha256" not in card
+    assert "Epsilon 0 at delta 1e-05, of one training image" in card
+    assert jaxgan.load(tmp_path / "out").generate([3]).shape == (1, 8, 8, 1)
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--format=tflite"], "there is no 'tflite'; there are safetensors, stablehlo, onnx, and all"),
     (["--private"], "--private goes with --push"),

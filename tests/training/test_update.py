@@ -193,7 +193,7 @@ def term(**arguments):
     return f"regularizers={{'count': {({'name': f'{__name__}:counting'} | arguments)!r}}}"
 
 
-@pytest.mark.parametrize(("every", "calls"), [(1, 8), (2, 4), (3, 3)])
+@pytest.mark.parametrize(("every", "calls"), [(1, 8), pytest.param(2, 4, marks=pytest.mark.slow), (3, 3)])
 def test_a_term_runs_every_so_many_steps_and_keeps_its_state(tiny, every, calls):
     state, metrics = run(tiny(term(every=every)), 8, fuse=4)
     assert int(state.parts["regularizers.count"]) == calls
@@ -254,7 +254,7 @@ def test_the_five_schedules_of_r3gan_act_in_one_run(tiny):
         assert all(np.allclose(one, other, rtol=0, atol=1e-7) == follows for one, other in zip(average, weights))
 
 
-@pytest.mark.parametrize("regularizer", ["r1", "gradient_penalty"])
+@pytest.mark.parametrize("regularizer", ["r1", pytest.param("gradient_penalty", marks=pytest.mark.slow)])
 def test_a_penalty_shrinks_gradients(tiny, regularizer):
     """With a heavy penalty the discriminator's gradient norm stays below that of the run without."""
     norms = []

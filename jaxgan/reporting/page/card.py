@@ -20,6 +20,7 @@ PRIVATE = {
                "copies are at 0, new images of the same kind at 50 or above.",
     "nn_ratio": "Distance to the nearest training image, against that of held-out real images: 1 is as far as new "
                 "images are, 0 is copies.",
+    "nn_close": "Share of images nearer to a training image than all but 1 % of held-out ones are: 0.01 is expected.",
 }
 
 
@@ -48,8 +49,8 @@ def lead(card: Mapping[str, Any]) -> list[Markup]:
         facts += [("scenes", count_words(card["scenes"]["num"])), ("objects", count_words(card["scenes"]["objects"]))]
     if card["rejection"]:
         facts.append(("kept of those made", f"{card['images'] / max(card['tried'], 1):.1%}"))
-    facts += [(result["name"], scores.number(result["value"])) for result in card["quality"].get("results", ())
-              if result["short"] in ("fd", "coverage")]
+    facts += [(result["name"] if result["short"] == "fd" else "coverage", scores.number(result["value"]))
+              for result in card["quality"].get("results", ()) if result["short"] in ("fd", "coverage")]
     facts += [("accuracy learned from it", f"{row['accuracy']:.1%}") for row in card["usefulness"].get("results", ())
               if row["trained_on"] == "this set"]
     if card["privacy"].get("copies_of_training_images") is not None:
@@ -64,7 +65,7 @@ def scenes_section(card: Mapping[str, Any], preview: np.ndarray | None) -> Marku
         return None
     scenes = card["scenes"]
     words = (f"The first {scenes['shown']} of {scenes['num']:,}, with boxes, masks and classes as annotations.json has "
-             f"them. There are {scenes['objects']:,} objects in all; for {scenes['left_out']:,} more there was no place.")
+             f"them. There are {scenes['objects']:,} objects in all; {scenes['left_out']:,} found no place.")
     return section("Scenes", element("div", image(preview, "scenes with boxes, masks and class names", PREVIEW_BYTES),
                                      class_="card"), about=words)
 
@@ -97,17 +98,29 @@ def rejection_section(card: Mapping[str, Any]) -> Markup | None:
     rows = []
     for each in card["rejection"]:
         rest = {key: value for key, value in each.items() if key not in ("by", "option")}
-        rows.append([each["option"], each["by"], value_text(rest) if rest else ""])
+        rows.append([element("span", each["option"], class_="plain"), each["by"], details(rest)])
     return section("Rejection", table(["option", "what decides", "details"], rows), about=(
         f"Of {card['tried']:,} images that were made, {card['images']:,} passed and were kept. What is left is less "
         "various than what the generator makes."))
 
 
+def details(facts: Mapping[str, Any]) -> str:
+    """`"gamma -8.009, calibration accuracy 0.9113"`."""
+    words = []
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            words.append(f"{key}: {details(value)}")
+        else:
+            shown = scores.number(value) if isinstance(value, float) else str(value)
+            words.append(f"{key.replace('_', ' ')} {shown[:scores.HASH] if key.endswith('sha256') else shown}")
+    return ", ".join(words)
+
+
 def quality_section(quality: Mapping[str, Any]) -> Markup:
     """Scores against the training data, with their protocol."""
+    parts = [results_table(quality["results"])] if quality.get("results") else []
     if "not_measured" in quality:
-        return section("Quality", element("p", f"Not measured: {quality['not_measured']}"))
-    parts = [results_table(quality["results"])]
+        parts.append(element("p", f"Not measured: {quality['not_measured']}", class_="note"))
     if held_out := quality.get("held_out"):
         parts += [element("h3", "Held-out real images"),
                   table(["", "FD on the same features"],
@@ -141,8 +154,9 @@ def privacy_section(privacy: Mapping[str, Any], nearest: Sequence[Near]) -> Mark
              "repeated_in_this_set": "images that another of this set equals, pixel for pixel"}
     rows = [[words.get(key, key.replace("_", " ")), "too many to look" if value is None else value_text(value)]
             for key, value in privacy.items() if key not in ("results", "not_measured")]
-    rows += [[result["name"], f"{scores.number(result['value'])} {scores.margin(result)}", PRIVATE[result["short"]]]
-             for result in privacy.get("results", ())]
+    for result in privacy.get("results", ()):
+        value = f"{scores.number(result['value'])} {scores.margin(result)}"
+        rows.append([result["name"], element("span", value, class_="plain"), PRIVATE.get(result["short"], "")])
     rows = [row + [""] * (3 - len(row)) for row in rows]
     parts = [table([], rows)] if rows else []
     if "not_measured" in privacy:

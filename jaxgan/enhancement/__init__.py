@@ -1,0 +1,1 @@
+"""Images of people made better by a generator of images from images."""
