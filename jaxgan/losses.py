@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import InputError
 from jaxgan.typing import Array
 
 
@@ -107,6 +108,9 @@ def none() -> Loss:
 
 
 def _contrast(above: Array, below: Array) -> Array:
+    if above.ndim != 1:
+        raise InputError("config.loss: dual_contrastive contrasts whole images, and this discriminator answers for "
+                         "their patches. Choose another loss.")
     gaps = below[None, :] - above[:, None]  # [i, j]: how far below_j stands over above_i
     return sum(jax.nn.softplus(jax.nn.logsumexp(gaps, axis=axis)) for axis in (0, 1))
 

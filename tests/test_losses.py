@@ -113,3 +113,9 @@ def test_r3gan(shared, fixture):
         real, fake = (jnp.asarray(arrays[f"logits_{kind}_f64"]) for kind in ("real", "fake"))
         np.testing.assert_allclose(loss.discriminator(real, fake), arrays["D_adv_f64"], rtol=1e-10)
         np.testing.assert_allclose(loss.generator(fake, real), arrays["G_adv_f64"], rtol=1e-10)
+
+
+def test_patches_are_not_contrasted():
+    patches = jnp.zeros((2, 3))
+    with pytest.raises(InputError, match="dual_contrastive contrasts whole images"):
+        LOSSES["dual_contrastive"]().discriminator(patches, patches)
