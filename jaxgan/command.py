@@ -160,8 +160,7 @@ def run(main: Callable[[list[str]], int | None]) -> NoReturn:
         code = INTERRUPTED
     except OSError as error:  # a full disk, a file system that is gone; or the reader of our stdout, as `| head` does
         if not (_abandon_stdout() and isinstance(error, BrokenPipeError)):
-            print(f"error: {shown(failure(error))}", file=sys.stderr, flush=True)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # threads of libraries may still report the same, at length
+            print(f"error: {shown(failure(error))}", file=sys.stderr)
         code = FAILED
     sys.exit(code)
 

@@ -289,22 +289,19 @@ def clocks(lab: Lab) -> Iterator[Outcome]:
     if not CLOCKS.exists():
         raise Skipped(f"there is no {CLOCKS}")
     fake = {"LD_PRELOAD": str(CLOCKS), "DONT_FAKE_MONOTONIC": "1"}
-    jumps = {"a year back, then two forward, between starts": ("-1y", "+1y"),
-             "a thousand times too fast": ("+0 x1000", "+0 x1000")}
-    for name, offsets in jumps.items():
-        workdir = lab.scratch / f"clock {name}"
-        for offset, step in zip(offsets, (40, 80), strict=True):
-            lab.interrupted(workdir, step, FAKETIME=offset, **fake)
-        lab.finish(workdir)
-        yield clock(name, lab.same(workdir))
+    workdir = lab.scratch / "clock between starts"
+    for offset, step in (("-1y", 40), ("+1y", 80)):
+        lab.interrupted(workdir, step, FAKETIME=offset, **fake)
+    lab.finish(workdir)
+    yield clock("a year back, then two forward, between starts", lab.same(workdir))
     workdir, offset = lab.scratch / "clock in a run", lab.scratch / "offset"
     offset.write_text("+0")
     process = lab.start(workdir, FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_NO_CACHE="1", **fake)
-    for step, jump in ((40, "-3600"), (80, "+31000000")):
+    for step, jump in ((40, "-3600"), (80, "+600")):
         seen(process, (workdir / "checkpoints" / str(step)).is_dir)
         offset.write_text(jump)
     process.communicate()
-    yield clock("an hour back, then a year forward, within a run", lab.same(workdir))
+    yield clock("an hour back, then seventy minutes forward, within a run", lab.same(workdir))
 
 
 def clock(name: str, difference: str) -> Outcome:

@@ -54,8 +54,8 @@ class Checkpoints:
                                                cleanup_tmp_directories=not read_only)
         self.manager = ocp.CheckpointManager(self.folder, options=options,
                                              item_handlers=ocp.StandardCheckpointHandler())  # for item_metadata
-        if getattr(sys.excepthook, "func", None) is not _report:
-            sys.excepthook = functools.partial(_report, sys.excepthook)  # for good: some report after `close`
+        if getattr(sys.unraisablehook, "func", None) is not _report:
+            sys.unraisablehook = functools.partial(_report, sys.unraisablehook)  # for good: some report after `close`
 
     def _check_scores(self, read_only: bool) -> None:
         """Orbax opens no folder in which one score is damaged: such a file is removed, or named in an InputError."""
@@ -235,11 +235,11 @@ def _readable() -> Iterator[None]:
         raise Damaged(_line(reason) if reason else "another process cannot read it") from reason
 
 
-def _report(otherwise: Callable, kind: type, error: BaseException, trace: Any) -> None:
+def _report(otherwise: Callable, unraisable: Any) -> None:
     """Where one array fails, Orbax raises that and waits for no other; these report to a loop that has ended, and each
     would be a traceback beside our message."""
-    if str(error) != "Event loop is closed":
-        otherwise(kind, error, trace)
+    if str(unraisable.exc_value) != "Event loop is closed":
+        otherwise(unraisable)
 
 
 def _line(error: Exception) -> str:

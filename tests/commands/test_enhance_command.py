@@ -92,7 +92,7 @@ def test_it_is_measured_on_what_training_would_have_shown_it(run, tmp_path, caps
     (["--input={top}/none", "--output={top}/x"], "there is no picture there"),
     (["--input={top}", "--output={top}/photo.png"], "is a file: give a folder"),
     (["--input={top}", "--output={top}/x", "--tile=8"], "--tile=8: give 32 or more"),
-    (["--output={top}/x"], "one of the arguments --input --measure is required"),
+    (["--output={top}/x"], "ne of the arguments --input --measure is required"),
 ])
 def test_refusals(pictures, options, message):
     with pytest.raises(InputError, match=message):

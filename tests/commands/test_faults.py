@@ -105,6 +105,7 @@ def test_a_full_disk_is_one_message(train, run, monkeypatch, capsys):
     with pytest.raises(SystemExit) as leaving:
         command.run(lambda _: train(run, "--config.total_kimg=0.96", "--allow_change", "--quiet")[0])
     assert leaving.value.code == 1
-    assert capsys.readouterr().err == "error: No space left on device: step00000060.png\n"
+    assert capsys.readouterr().err == (
+        "error: No space left on device: step00000060.png. Make room, and give the same command again.\n")
     monkeypatch.undo()
     assert train(run, "--config.total_kimg=0.96", "--quiet")[0] == 0

@@ -45,7 +45,7 @@ def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small
     assert code == 0, err
     run = tmp_path / "outputs" / "small-digits"
     assert sorted(p.name for p in run.iterdir()) == [
-        "checkpoints", "config.json", "environment.json", "metrics.jsonl", "samples"]
+        "checkpoints", "config.json", "environment.json", "metrics.jsonl", "report.html", "samples"]
     samples = sorted(p.name for p in (run / "samples").iterdir())
     assert samples == ["curves.png"] + [f"step{step:08d}.png" for step in range(0, 81, 20)] + ["training.gif"]
     assert [record["step"] for record in log(run)] == [20, 40, 60, 80]
