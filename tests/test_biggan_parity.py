@@ -33,6 +33,7 @@ def test_generator(fixture, wide, record_property):
                   nhwc(arrays["ct_img"]), lambda image: image, expected, wide, record_property)
 
 
+@pytest.mark.slow  # the layers are those of the ResNet's
 @pytest.mark.parametrize("wide", WIDTHS)
 def test_discriminator(fixture, wide, record_property):
     source, arrays = fixture

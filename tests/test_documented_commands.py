@@ -26,7 +26,6 @@ from jaxgan import config as config_lib
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 WITH_BLOCKS = [page for page in PAGES if re.search(r"^```(bash|python)", (ROOT / page).read_text(), re.MULTILINE)]
-QUICK = ("docs/tutorials/first_gan.md",)  # executed with the rest of the suite, the others with -m slow
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 MODULES = {module for module, _ in cli.COMMANDS.values()}
 
@@ -227,7 +226,7 @@ def play(page: str, monkeypatch) -> None:
             exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)
 
 
-@pytest.mark.parametrize("page", [
-    pytest.param(page, marks=() if page in QUICK else pytest.mark.slow) for page in WITH_BLOCKS])
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_BLOCKS)
 def test_the_page_runs(page, stage, monkeypatch):
     play(page, monkeypatch)

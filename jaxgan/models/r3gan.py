@@ -55,7 +55,6 @@ class Block(nn.Module):
     hidden: int
     groups: int
     kernel_init: Initializer
-    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact

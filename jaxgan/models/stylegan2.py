@@ -55,7 +55,6 @@ class StyledConv(nn.Module):
     up: bool = False
     gain: float = 1.0
     clamp: float | None = None
-    remat: bool = False
     dtype: DTypeLike = "float32"
 
     @nn.compact

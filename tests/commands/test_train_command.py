@@ -137,6 +137,7 @@ def test_the_two_last_and_the_best_checkpoints_are_kept(command, small, tmp_path
     checkpoints.close()
 
 
+@pytest.mark.slow
 def test_the_ring_is_drawn_as_points(command, root, tmp_path):
     code, _, err = command("main", f"--config={root}/configs/ring.py:grid", "--workdir=ring",
                            "--config.total_kimg=12.8", "--config.generator.width=16",
