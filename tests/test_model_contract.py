@@ -91,8 +91,11 @@ class Pair(NamedTuple):
     label: jax.Array
 
 
-@pytest.fixture(scope="module", params=[  # biggan_deep is of biggan's layers, and the longest to compile
-    pytest.param(name, marks=[pytest.mark.slow] * (name == "biggan_deep")) for name in FAMILIES])
+LONG = ("biggan_deep", "stylegan3", "vit")  # to compile
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in FAMILIES])
 def pair(request):
     shape = (8, 8, 3) if request.param in RESIDUAL else (17, 16, 3)
     generator, discriminator = networks(request.param, shape, CLASSES)

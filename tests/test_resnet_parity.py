@@ -20,6 +20,7 @@ def test_generator(arrays, wide, record_property):
                   lambda image: image, expected, wide, record_property)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", WIDTHS)
 def test_discriminator(arrays, wide, record_property):
     network = resnet.Discriminator((32, 32, 3), width=8, spectral_eps=1e-6, relu_shortcut=True)

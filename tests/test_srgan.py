@@ -106,6 +106,7 @@ def test_the_spoilt_image_takes_the_place_of_the_label(root):
         made.draw_labels([0])
 
 
+@pytest.mark.slow
 def test_training_is_a_function_of_seed_and_step(root, same_bits):
     made, feed, _ = experiment(root)
     steps = made.parallel.compile(make_steps(made.method))

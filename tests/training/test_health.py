@@ -154,7 +154,7 @@ STRONG = ("optimizers.generator.learning_rate=1e-4", "optimizers.discriminator.l
 
 @pytest.mark.parametrize(("name", "overrides", "sign"), [
     ("few", (), "memorising"),
-    ("all", ("optimizers.discriminator.learning_rate=1e-6",), "starved"),
+    pytest.param("all", ("optimizers.discriminator.learning_rate=1e-6",), "starved", marks=SLOW),
     ("all", BOTH, "saturated"),
     pytest.param("all", STRONG, "overpowering", marks=SLOW),
     pytest.param("one", (), "constant_data", marks=SLOW),

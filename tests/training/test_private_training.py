@@ -123,7 +123,8 @@ def by_hand(experiment, state, batch, present, key, clip):
 
 
 @pytest.mark.parametrize("overrides", [
-    ("accumulate=1",), ("accumulate=4", "regularizers.r1={'name': 'r1', 'gamma': 1}")])
+    ("accumulate=1",),
+    pytest.param(("accumulate=4", "regularizers.r1={'name': 'r1', 'gamma': 1}"), marks=pytest.mark.slow)])
 def test_gradients_are_those_of_a_loop(private, overrides):
     """Without noise. Some of the examples are clipped, absent ones give nothing even where they hold NaN."""
     experiment, source = private("privacy.noise=1e-12", "privacy.clip=0.2", "privacy.epsilon=None", *overrides)
@@ -214,6 +215,7 @@ def test_the_same_run_on_two_devices(tiny):
 
 # the run
 
+@pytest.mark.slow
 def test_a_private_run_says_what_it_spent_and_ends_with_its_budget(tiny, tmp_path, plain_runs, capsys):
     config = tiny(*PRIVATE, "privacy.noise=0.8", "privacy.epsilon=2.3", "log_every=5", "sample_every=0",
                   "checkpoint_every=0", "health_every=0", "total_kimg=6.4", "num_critic=4", "steps_per_call=5")
