@@ -22,13 +22,14 @@ def test_it_is_committed_without_outputs(notebook):
 
 
 @pytest.fixture
-def one_device(monkeypatch, root):
+def kernel_environment(monkeypatch, root):
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # else the kernel would draw nothing
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
 
 
 @pytest.mark.slow  # `.ci/run` runs it all the same
-def test_it_runs_from_top_to_bottom(notebook, one_device, tmp_path):
+def test_it_runs_from_top_to_bottom(notebook, kernel_environment, tmp_path):
     """With fewer training images than it says."""
     cell, = [cell for cell in notebook.cells if "total_kimg = 64 " in cell.source]
     cell.source = cell.source.replace("total_kimg = 64 ", "total_kimg = 0.64 ")
