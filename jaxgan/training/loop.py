@@ -1,6 +1,7 @@
 """The loop around the compiled steps: what happens when, and nothing that runs inside a step."""
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from jaxgan.training.update import make_steps
 from jaxgan.typing import PyTree
 
 CALLS_AHEAD = 2
+LONG = 1.0  # seconds of a call from which the host waits for each: it gains nothing then, and a stop could not wait
 
 
 class Monitor(Protocol):
@@ -99,6 +101,8 @@ class Trainer:
         self.steps = self.parallel.compile(make_steps(self.method))
         self.window, self.shares, self.watch = Window(), Shares(), Watch(self.method.phases)
         self.running: deque[tuple[int, PyTree]] = deque()
+        self.arrived = time.monotonic()  # when the last call ended
+        self.ahead = CALLS_AHEAD
         self.skipped, self.failures = 0, 0  # steps' worth of data; failures since the last checkpoint
         self.told: dict[str, str] = {}  # of a failure, until the next line of the log
 
@@ -167,7 +171,7 @@ class Trainer:
             yield
 
     def _call(self, state: TrainState, step: int, total: int) -> tuple[TrainState, int]:
-        """One compiled call. The host waits for the device only to stay at most CALLS_AHEAD of it."""
+        """One compiled call. The host waits for the device only to stay near it: CALLS_AHEAD calls, or none if long."""
         limit = min(self.experiment.config["steps_per_call"], total - step)
         segment = next_segment(self.method.phases, step, self.cadence, limit)
         with self.shares.of("input"):
@@ -177,9 +181,11 @@ class Trainer:
             self.window.add(Call(step, segment.count, metrics))
             step += segment.count
             self.running.append((step, metrics))
-            if len(self.running) > CALLS_AHEAD:
+            while len(self.running) > self.ahead:
                 arrived, metrics = self.running.popleft()
                 jax.block_until_ready(metrics)
+                before, self.arrived = self.arrived, time.monotonic()
+                self.ahead = CALLS_AHEAD if self.arrived - before < LONG else 0
                 self.monitor.update(arrived)
         return state, step
 

@@ -5,13 +5,25 @@ import signal
 import socket
 import time
 
+import jax
 import pytest
 
-from jaxgan import main
+from jaxgan import keys, main
 from jaxgan.errors import InputError
 
 LONG = ("--config.total_kimg=8", "--config.checkpoint_every=50", "--config.evaluate_every=0",
         "--config.sample_every=250", "--config.log_every=50")
+FAILING = """
+import jax
+import jax.numpy as jnp
+from jaxgan.terms import stateless
+
+def bad(draw, from_step):
+    def penalty(view):
+        hit = (jax.random.uniform(view.key) == draw) | (view.step >= from_step)
+        return jnp.where(hit, jnp.nan, 0.0) * jnp.sum(jax.tree.leaves(view.params)[0]), {}
+    return stateless(penalty, "discriminator")
+"""
 
 
 def two(command, *arguments, **options):
@@ -118,6 +130,26 @@ def test_a_lost_process_ends_the_other_and_the_run_goes_on(command, small, tmp_p
         assert "Stopped at step" in err
     assert [each[2] for each in finish(two(command, f"--config={small}", "--workdir=run", *LONG))] == [0, 0]
     assert log(tmp_path / "run")[-1] == pytest.approx(log(tmp_path / "whole")[-1], rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("from_step", "code"), [(1000, 0), (50, 1)])
+def test_two_processes_go_back_together(command, small, tmp_path, from_step, code):
+    """From one NaN as one process does, to the same numbers; from one that keeps coming both end, and one says why."""
+    (tmp_path / "failing.py").write_text(FAILING)
+    turn = keys.stream(jax.random.fold_in(keys.stream(keys.root(0), "train"), 49), "d")
+    draw = float(jax.random.uniform(keys.stream(turn, "regularizers.bad")))
+    bad = {"name": "failing:bad", "draw": draw, "from_step": from_step}
+    arguments = (f"--config={small}", f"--config.regularizers={ {'bad': bad} }")
+    assert command("main", *arguments, "--workdir=one", devices=2)[0] == code
+    (_, err, first), (_, other_err, second) = finish(two(command, *arguments, "--workdir=two"))
+    assert (first, second) == (code, code), err + other_err
+    assert "At step 60, the discriminator's loss and its gradient are not finite in step 5" in err
+    one, both = log(tmp_path / "one"), log(tmp_path / "two")
+    assert [record["step"] for record in both] == ([20, 40, 60, 80] if code == 0 else [20, 40])
+    for expected, found in zip(one, both, strict=True):
+        assert found.pop("finding/rollback", None) == expected.pop("finding/rollback", None)
+        assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("where", ["localhost", "localhost:1234", "localhost:1234,2/2", "localhost:1234,a/2"])
