@@ -59,8 +59,8 @@ class RunFolder:
             yield ""
             return
         with lock.held(self.path) as warning:
-            for folder, pattern in ((self.path, ".*.json*.tmp"), (self.samples, ".*.tmp"), (self.averages, ".*.tmp")):
-                for unfinished in folder.glob(pattern):
+            for folder in (self.path, self.samples, self.averages):
+                for unfinished in folder.glob(".*.tmp"):
                     unfinished.unlink()
             yield warning
 

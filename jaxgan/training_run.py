@@ -205,6 +205,7 @@ class Studio:
         self.experiment, self.batches, self.folder, self.source = experiment, batches, folder, source
         self.watchers: live.Live | Silent = Silent()
         self.animation, self.curves = folder.samples / "training.gif", folder.samples / "curves.png"
+        self.report = folder.path / "report.html"
 
     def real(self, count: int) -> np.ndarray:
         """The first `count` real examples, as the data come."""
@@ -233,7 +234,7 @@ class Studio:
 
     def is_finished(self) -> bool:
         """Whether what `finish` writes is there; it is not where the process was killed while drawing."""
-        return self.animation.exists() and self.curves.exists()
+        return all(path.exists() for path in (self.animation, self.curves, self.report))
 
     def page(self, state: TrainState) -> str:
         """Writes the run's page and says where it is, or why there is none: that fails no run."""
@@ -242,10 +243,10 @@ class Studio:
             if jax.process_count() == 1:  # several make images only together, and just the first is here
                 model = portraits.Model(self.experiment, self.experiment.weights(state), self.source)
                 portrait = portraits.with_images(portrait, model)
-            portraits.write([portrait], self.folder.path / "report.html")
+            portraits.write([portrait], self.report)
         except Exception as error:
             return f"  no page                  {type(error).__name__}: {error}"
-        return f"  all of it as a page      {self.folder.name}/report.html"
+        return f"  all of it as a page      {self.folder.name}/{self.report.name}"
 
     def finish(self, state: TrainState) -> str:
         """Writes the animation and the curves; says where everything is."""

@@ -7,7 +7,9 @@ jump need libfaketime.
 """
 
 import argparse
+import collections
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -32,11 +34,11 @@ MARKS = "<!-- written by run.py: begin -->", "<!-- written by run.py: end -->"
 CONFIG = HERE / "small_run.py"
 CLOCKS = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
-# Kills of each kind, in four runs: at a random time of the process's life, or as soon as it is seen at something.
-KILLS = (("anywhere", "checkpoint", "anywhere", "evaluation", "anywhere"),
-         ("checkpoint", "anywhere", "sample", "anywhere", "drawing"),
-         ("anywhere", "evaluation", "sample", "checkpoint", "drawing"),
-         ("anywhere", "evaluation", "checkpoint", "sample", "anywhere"))
+KILLS = 20
+# When: at a random time of the process's life, or as soon as it is seen at something.
+MOMENTS = ("anywhere", "checkpoint", "evaluation", "anywhere", "sample",
+           "anywhere", "checkpoint", "anywhere", "drawing", "report")
+SPANS = {"checkpoint": 0.05, "evaluation": 0.05, "report": 1.0}  # seconds that these take, about
 
 
 class Skipped(Exception):  # noqa: N818
@@ -150,7 +152,8 @@ def kill_once(lab: Lab, workdir: Path, kind: str, rng: random.Random) -> bool:
     events = {"checkpoint": any_file(workdir / "checkpoints", "*tmp*"),
               "evaluation": (lab.scratch / "evaluating").exists,
               "sample": any_file(workdir / "samples", ".step*.tmp"),
-              "drawing": any_file(workdir / "samples", ".training.gif*.tmp")}
+              "drawing": any_file(workdir / "samples", ".training.gif*.tmp"),
+              "report": (workdir / "samples" / "curves.png").exists}  # drawn just before the page
     (lab.scratch / "evaluating").unlink(missing_ok=True)
     process = lab.start(workdir)
     if kind == "anywhere":
@@ -158,26 +161,27 @@ def kill_once(lab: Lab, workdir: Path, kind: str, rng: random.Random) -> bool:
         there = seen(process, lambda: time.monotonic() > end)
     else:
         there = seen(process, events[kind])
-        time.sleep(rng.uniform(0, 0.05) if kind in ("checkpoint", "evaluation") else 0)
+        time.sleep(rng.uniform(0, SPANS.get(kind, 0)))
     kill(process)
     return there and process.returncode == -signal.SIGKILL
 
 
 def kills(lab: Lab) -> Iterator[Outcome]:
-    """kill -9, five times a run, and the rest of it."""
-    landed: dict[str, int] = {}
-    wrong = []
-    for index, kinds in enumerate(KILLS):
-        workdir, rng = lab.scratch / f"killed{index}", random.Random(index)
-        for kind in kinds:
-            if kill_once(lab, workdir, kind, rng):
-                landed[kind] = landed.get(kind, 0) + 1
+    """kill -9 again and again, some times a run, until enough have hit a process at work."""
+    landed: collections.Counter[str] = collections.Counter()
+    wrong, rng, moments = [], random.Random(0), itertools.cycle(MOMENTS)
+    for index in itertools.count():
+        if landed.total() >= KILLS:
+            break
+        workdir = lab.scratch / f"killed{index}"
+        for moment in itertools.islice(moments, len(MOMENTS) // 2):
+            landed[moment] += kill_once(lab, workdir, moment, rng)
         lab.finish(workdir)
         wrong += [difference] if (difference := lab.same(workdir)) else []
-    where = ", ".join(f"{count} {'' if kind == 'anywhere' else 'in '}{kind}" for kind, count in sorted(landed.items()))
-    yield Outcome(f"kill -9 at {sum(landed.values())} moments of {len(KILLS)} runs ({where})",
+    where = ", ".join(f"{count} {'' if moment == 'anywhere' else 'in '}{moment}" for moment, count in landed.items())
+    yield Outcome(f"kill -9 at {landed.total()} moments of {index} runs ({where})",
                   "the last state, pictures, log and list of files are those of a run never killed",
-                  len(KILLS), len(KILLS) - len(wrong), "; ".join(wrong))
+                  index, index - len(wrong), "; ".join(wrong))
 
 
 def stop(lab: Lab) -> Iterator[Outcome]:
@@ -294,18 +298,39 @@ def clocks(lab: Lab) -> Iterator[Outcome]:
         lab.interrupted(workdir, step, FAKETIME=offset, **fake)
     lab.finish(workdir)
     yield clock("a year back, then two forward, between starts", lab.same(workdir))
-    workdir, offset = lab.scratch / "clock in a run", lab.scratch / "offset"
+    yield clock("an hour back, then seventy minutes forward, between two checkpoints", *jumps(lab, fake, False))
+    yield clock("the same while one is being written", *jumps(lab, fake, True))
+
+
+def jumps(lab: Lab, fake: dict[str, str], writing: bool) -> tuple[str, str]:
+    """A run whose clock jumps, while a checkpoint is half written or while none is: (difference, what had to be done).
+
+    One that does not come back, for it waits until its clock says again what it said, is killed and started once more.
+    """
+    workdir, offset = lab.scratch / f"clock in a run, {writing}", lab.scratch / "offset"
     offset.write_text("+0")
     process = lab.start(workdir, FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_NO_CACHE="1", **fake)
     for step, jump in ((40, "-3600"), (80, "+600")):
-        seen(process, (workdir / "checkpoints" / str(step)).is_dir)
+        while seen(process, (workdir / "checkpoints" / str(step)).is_dir):
+            process.send_signal(signal.SIGSTOP)  # so that nothing moves between the look and the jump
+            if any((workdir / "checkpoints").glob("*tmp*")) == writing or process.poll() is not None:
+                break
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.002)
         offset.write_text(jump)
-    process.communicate()
-    yield clock("an hour back, then seventy minutes forward, within a run", lab.same(workdir))
+        process.send_signal(signal.SIGCONT)
+    done = ""
+    try:
+        process.communicate(timeout=60 + 5 * lab.seconds)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        lab.finish(workdir)
+        done = "it waited for its clock, was killed, and went on"
+    return lab.same(workdir), done
 
 
-def clock(name: str, difference: str) -> Outcome:
-    return Outcome(f"wall clock {name}", "the same bits", 1, int(not difference), difference)
+def clock(name: str, difference: str, done: str = "") -> Outcome:
+    return Outcome(f"wall clock {name}", f"the same bits{': ' * bool(done)}{done}", 1, int(not difference), difference)
 
 
 def edited(lab: Lab) -> Iterator[Outcome]:
