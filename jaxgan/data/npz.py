@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,8 +73,8 @@ def _opened(path: str) -> Iterator[np.lib.npyio.NpzFile]:
             if not stream.read(2) == b"PK" or not zipfile.is_zipfile(stream):
                 raise zipfile.BadZipFile("it is no whole zip archive")
             stream.seek(0)
-            with np.load(stream, allow_pickle=False) as file:
-                yield file
+            with warnings.catch_warnings(action="ignore"), np.load(stream, allow_pickle=False) as file:
+                yield file  # numpy and zipfile warn of what the archive says of itself
     except InputError:
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file

@@ -1,6 +1,7 @@
 """Averages of any width, put together after training from the power-function averages stored along the way."""
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -112,7 +113,8 @@ class Store:
 
     def _load(self, name: str, step: int) -> PyTree:
         try:
-            with self._file(step).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with (warnings.catch_warnings(action="ignore"),  # of what the archive says of itself
+                  self._file(step).open("rb") as file, np.load(file, allow_pickle=False) as arrays):
                 flat = {tuple(key.split("/")[1:]): arrays[key] for key in arrays.files if key.startswith(f"{name}/")}
             return {"variables": {}, "params": {}} | unflatten_dict(flat)
         except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
