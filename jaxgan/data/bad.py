@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,15 +45,17 @@ class BadFiles:
                 kept.append(index)
         return kept, [results[i] for i in kept]
 
-    def keep_decodable(self, names: Sequence[str], decode: Callable[[int], np.ndarray],
-                       shape: tuple[int, ...], threaded: bool) -> tuple[list[int], np.ndarray | None]:
-        """Decodes everything once to find what is bad; the images come back too where they fit in memory."""
-        fits = len(names) * int(np.prod(shape)) <= MEMORY_LIMIT
+    def keep_decodable(self, names: Sequence[str], decode: Callable[[int], np.ndarray], nbytes: int,
+                       threaded: bool) -> tuple[list[int], np.ndarray | None]:
+        """Decodes everything once to find what is bad; the images come back too where `nbytes` fit in memory.
+
+        decode: the images of a name, uint8 [N, H, W, C]."""
+        fits = nbytes <= MEMORY_LIMIT
         kept, images = self.keep(names, decode if fits else lambda i: decode(i).size, threaded)
         self.some(kept)
-        return kept, np.stack(images) if fits else None
+        return kept, np.concatenate(images) if fits else None
 
-    def strict(self, name: str, read: Callable[[], np.ndarray]) -> np.ndarray:
+    def strict(self, name: str, read: Callable[[], Any]) -> Any:
         """`read()`, refusing the file where it cannot be used, whatever `on_bad` says: the set is settled by now."""
         try:
             return read()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data.bad import BadFiles
+from jaxgan.data.medical import is_medical
 from jaxgan.data.source import check_split
 from jaxgan.errors import InputError
 
@@ -70,7 +71,7 @@ def image_files(top: Path, bad: BadFiles | None = None) -> Iterator[str]:
             if bad and os.path.islink(os.path.join(folder, name)):
                 bad.report((below / name).as_posix(), "is a symbolic link to a folder, and those are not followed")
         for name in files:
-            if _hidden(name) or os.path.splitext(name)[1].lower() not in EXTENSIONS:
+            if _hidden(name) or not (os.path.splitext(name)[1].lower() in EXTENSIONS or is_medical(name)):
                 continue
             problem = _file_problem(Path(folder, name), inside)
             if not problem:

@@ -5,6 +5,7 @@ Images are decoded here, from the stored bytes: tfds converts no colour modes an
 
 import difflib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -55,8 +56,8 @@ def tfds(*, dataset: str, split: str = "train", dir: str | None = None, labels: 
     rows, images = np.arange(len(records)), None
     if bad.skip:
         kept, images = bad.keep_decodable([f"record {i}" for i in rows],
-                                          lambda i: decode(records[i][image_key], transform), transform.shape,
-                                          threaded)
+                                          lambda i: decode(records[i][image_key], transform)[None],
+                                          len(rows) * math.prod(transform.shape), threaded)
         rows = rows[kept]
 
     def load(indices: Sequence[int]) -> Arrays:
