@@ -75,18 +75,19 @@ def default() -> ConfigDict:
 
 
 def data_argument(argument: str) -> dict[str, Any]:
-    """The `data` section an argument names: digits, stacked_mnist, mnist, cifar10, folder:PATH, npz:PATH, tfds:NAME."""
+    """The `data` section an argument names: digits, stacked_mnist, mnist, cifar10, folder:PATH, npz:PATH, pairs:PATH,
+    tfds:NAME."""
     name, _, value = argument.partition(":")
     if name in ("mnist", "cifar10") and not value:
         return {"name": "tfds", "dataset": name}
     if name in ("digits", "stacked_mnist") and not value:
         return {"name": name}
-    keys = {"folder": "path", "npz": "path", "tfds": "dataset"}
+    keys = {"folder": "path", "npz": "path", "pairs": "path", "tfds": "dataset"}
     if name in keys and value:
         return {"name": name, keys[name]: value}
     if name in keys:
         raise InputError(f"Data {argument!r} lacks its {keys[name]}: write {name}:{keys[name].upper()}.")
-    known = ["digits", "mnist", "cifar10", "stacked_mnist", "folder:PATH", "npz:PATH", "tfds:NAME"]
+    known = ["digits", "mnist", "cifar10", "stacked_mnist", "folder:PATH", "npz:PATH", "pairs:PATH", "tfds:NAME"]
     raise InputError(f"There is no data called {argument!r}. " + suggest(name, known, "Data"))
 
 
@@ -246,7 +247,7 @@ def validate(config: Mapping[str, Any]) -> None:
     _check_ranges(config)
 
 
-def _check(config, reference, key: str, path: str = "config") -> None:
+def _check(config: ConfigDict, reference: ConfigDict, key: str, path: str = "config") -> None:
     value, expected, name = config[key], reference[key], f"{path}.{key}"
     if isinstance(expected, ConfigDict):
         if not isinstance(value, Mapping | ConfigDict):
@@ -362,7 +363,9 @@ def outside(config: Mapping[str, Any]) -> list[str]:
 
     plain = _plain(config)
     data = plain.pop("data")
-    look(data if isinstance(data, str) else data["name"], "data")
+    while data:  # those that are made of others name them in `of`
+        look(data if isinstance(data, str) else data["name"], "data")
+        data = data["of"] if isinstance(data, dict) and "of" in data else None
     for key, value in plain.items():
         if key not in ("init_from", "init_checkpoint"):
             look(value, key)
@@ -384,7 +387,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
             found |= _flatten(value, f"{prefix}{key}.")

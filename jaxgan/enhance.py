@@ -25,8 +25,11 @@ def parse(argv: list[str]):
     what.add_argument("--measure", metavar="P", help="images that are spoilt as in training and compared with what is "
                       "made of them: a folder, an .npz, or DATASET:SPLIT such as cifar10:test")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the folder to write to")
-    parser.add_argument("--tile", type=int, default=192, metavar="PX",
-                        help="pixels a side that are worked on at a time; fewer need less memory (default: 192)")
+    parser.add_argument("--direction", choices=("AtoB", "BtoA"), help="of a run of two kinds of images, such as of "
+                        "configs/cyclegan.py, whose first kind is A (default: AtoB)")
+    parser.add_argument("--tile", type=int, metavar="PX",
+                        help="pixels a side that are worked on at a time; fewer need less memory (default: 192, or as "
+                             "many as in training where those are more)")
     parser.add_argument("--num", type=int, default=1000, metavar="N",
                         help="with --measure: the first N (default: 1000)")
     parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
@@ -34,7 +37,7 @@ def parse(argv: list[str]):
     parser.add_argument("--real", metavar="P", help="images that stand for the training data, where they are gone")
     command.add_trust(parser)
     arguments = parser.parse_args(argv)
-    if arguments.tile < LEAST_TILE:
+    if arguments.tile is not None and arguments.tile < LEAST_TILE:
         raise InputError(f"--tile={arguments.tile}: give {LEAST_TILE} or more.")
     if arguments.num < 1:
         raise InputError(f"--num={arguments.num}: give 1 or more.")
@@ -55,7 +58,10 @@ def main(argv: list[str]) -> int:
     compilation.enable_cache()
     run = Trained(arguments.workdir, arguments.checkpoint, arguments.real, arguments.trust)
     weights = run.experiment.weights(run.state, arguments.raw)
-    enhancer = Enhancer(run, weights)
+    enhancer = Enhancer(run, weights, arguments.direction)
+    if found is None and enhancer.direction:
+        raise InputError(f"--measure={arguments.measure}: {run.folder.name} translates images that do not belong to "
+                         "others, so there are none to compare with.")
     try:
         print(measure(arguments, run, weights) if found is None else enhance(arguments, enhancer, found))
     except OSError as error:
@@ -100,10 +106,9 @@ def enhance(arguments, enhancer, found: dict[Path, Path]) -> str:
             save(after, result)
             shown += [(path.name, before, after)] * (len(shown) < SHOWN)
             report(number + 1, len(found))
-    title = f"{enhancer.run.title}: the middle of {len(shown)} of {len(found)} pictures"
-    images.save_png(sheet(shown, enhancer.scale, title), arguments.output / SHEET)
-    size = f", {enhancer.scale} times as large" if enhancer.scale > 1 else ""
-    return f"Wrote {len(found)} pictures{size}, and {SHEET}, to {arguments.output}."
+    title = f"{enhancer.run.title}: the middle of {len(shown)} of {len(found)} pictures{enhancer.described}"
+    images.save_png(sheet(shown, enhancer, title), arguments.output / SHEET)
+    return f"Wrote {len(found)} pictures{enhancer.described}, and {SHEET}, to {arguments.output}."
 
 
 def measure(arguments, run, weights) -> str:
@@ -117,15 +122,16 @@ def measure(arguments, run, weights) -> str:
         found = making.measure(run, weights, real.source, arguments.num, SHOWN, bars.say("measured"))
     count = min(arguments.num, len(real.source))
     record = {"run": str(arguments.workdir), "step": run.step, "weights": "raw" if arguments.raw else "average",
-              **real.record(), "images": count}
-    lines = [f"{'':<13}{'PSNR':>10}{'SSIM':>10}   {count:,} images of {real.name}"]
+              **real.record(), "images": count, "perceptual_network": found.network}
+    lines = [f"{'':<13}{'PSNR':>10}{'SSIM':>10}{'perceptual':>13}   {count:,} images of {real.name}"]
     for method, scores in found.scores.items():
         means = {name: float(values.mean()) for name, values in scores.items()}
         record[method] = means
-        lines.append(f"{method:<13}{means['psnr']:>7.2f} dB{means['ssim']:>10.4f}")
+        lines.append(f"{method:<13}{means['psnr']:>7.2f} dB{means['ssim']:>10.4f}{means['perceptual']:>13.4f}")
     better = (found.scores["made"]["psnr"] > found.scores["interpolated"]["psnr"]).mean()
     record["better"] = float(better)
     lines.append(f"nearer than bicubic interpolation of what was given, in PSNR, on {better:.1%} of the images")
+    lines.append("perceptual: less is better; by a small classifier trained on these images, so it is not LPIPS")
     with images.replacing(arguments.output / SCORES) as file:
         file.write((json.dumps(record, indent=2) + "\n").encode())
     picture = images.side_by_side(found.shown, "given, interpolated, made, true")

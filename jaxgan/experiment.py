@@ -16,7 +16,7 @@ from jaxgan.augmentation import AUGMENTATIONS
 from jaxgan.conditioning import CONDITIONING
 from jaxgan.data import Info, Source
 from jaxgan.data.pipeline import Batches
-from jaxgan.data.source import read
+from jaxgan.data.source import Arrays, read
 from jaxgan.degradation import DEGRADATIONS, chain, in_order
 from jaxgan.errors import InputError
 from jaxgan.images import from_uint8
@@ -144,12 +144,22 @@ class Experiment:
         return self.sampler(weights, seeds, labels, truncation)
 
     def draw_labels(self, seeds) -> np.ndarray:
-        """`labels_of` seeds, for this run's data; where labels are images, seed i has what becomes of example i."""
+        """`labels_of` seeds, for this run's data; where labels are images, seed i has what is given for example i."""
         if self.info.label_kind != "image" or self.examples is None:
             return labels_of(self.info, seeds)
         source = self.examples()
         rows = np.asarray(seeds) % len(source)
-        return self.degraded(read(source, rows).images, rows)
+        return self.given(read(source, rows), rows)
+
+    def given(self, examples: Arrays, numbers: np.ndarray) -> np.ndarray:
+        """What the generator makes the images of examples from, float32 [N, h, w, c]: the images that are their labels,
+        or what `degraded` makes of theirs."""
+        if self.parts.degrade is not None:
+            return self.degraded(examples.images, numbers)
+        if np.shape(examples.labels)[1:] != self.info.label_shape:
+            raise InputError("These are images alone, and this run makes them from others, "
+                             f"{list(self.info.label_shape)}, that belong to them: give such pairs.")
+        return from_uint8(examples.labels)
 
     def degraded(self, images: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """What `config.degradation` makes of images, uint8 [N, H, W, C]: of image i always the same for number i."""
@@ -214,8 +224,8 @@ def build_network(config: Mapping[str, Any], player: str, info: Info, num_classe
     found = catalogue.find(FAMILIES, name, player)
     module = getattr(found, player.capitalize(), found)
     if player == "generator" and info.label_kind == "image" and "label_shape" not in catalogue.accepted(module):
-        raise InputError(f"config.generator: {name} makes images from z alone, and config.degradation is for networks "
-                         "that make them from images: choose srgan, or leave it out.")
+        raise InputError(f"config.generator: {name} makes images from z alone, and here they are made from images: "
+                         "choose srgan or pix2pix, or leave config.degradation out, or take other data.")
     return catalogue.call(module, arguments, player, image_shape=info.shape, num_classes=num_classes,
                           label_shape=info.label_shape)
 
@@ -258,6 +268,9 @@ def build_degradation(config: Mapping[str, Any], info: Info) -> Callable[[Array,
     parts = {name: part for name, (part, _) in build_group(config, "degradation", DEGRADATIONS).items()}
     if parts and info.kind != "image":
         raise InputError("config.degradation spoils images, and these data are points: leave it out.")
+    if parts and info.label_kind == "image":
+        raise InputError("config.degradation makes the images that others are made from, and these data bring their "
+                         "own: leave it out.")
     names = {name: catalogue.split_spec(config["degradation"][name], "degradation")[0] for name in parts}
     return chain([parts[name] for name in in_order(names)]) if parts else None
 

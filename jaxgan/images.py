@@ -27,6 +27,7 @@ HEAD_HEIGHT = 24
 FONT_SIZES = (18, 16, 14, 12, 10)
 MARGIN = 8
 WHITE, INK = 255, 40
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 
 
 def to_uint8(image: Any) -> np.ndarray:
@@ -79,15 +80,23 @@ def grid(images: Any, columns: int | None = None, pad: int = 2, scale: int | Non
 
 def side_by_side(columns: Sequence[Any], title: str) -> np.ndarray:
     """Images of several stages, [N, h, w, c] each, the N of a kind below one another in two columns of rows. Smaller
-    ones are magnified to the size of the last; of channels the last one's count, further ones are left out."""
+    ones are magnified to the size of the last; of channels the last one's count, further ones are left out. Where some
+    are grey and others are not, all are shown in colour."""
     *_, height, width, channels = np.shape(columns[-1])
+    channels = max([channels] + [3 for images in columns if np.shape(images)[-1] >= 3])
     shown = []
     for images in columns:
-        images = np.asarray(images)[..., :channels]
+        images = np.asarray(images)
         images = images if images.dtype == np.uint8 else to_uint8(images)
+        images = images[..., :channels] if images.shape[-1] >= channels else _coloured(images[..., :1], channels)
         shown.append(images.repeat(height // images.shape[1], axis=1).repeat(width // images.shape[2], axis=2))
     tiles = np.stack(shown, axis=1)
     return grid(tiles.reshape(-1, height, width, channels), columns=2 * len(columns), title=title)
+
+
+def _coloured(grey: np.ndarray, channels: int) -> np.ndarray:
+    """Grey images [N, H, W, 1], uint8, in 3 channels, or 4 that are opaque."""
+    return np.concatenate([grey.repeat(3, axis=3), np.full_like(grey, WHITE).repeat(channels - 3, axis=3)], axis=3)
 
 
 def titled(picture: np.ndarray, title: str) -> np.ndarray:

@@ -59,7 +59,7 @@ def _data_spec(text: str) -> dict[str, Any]:
     before, _, split = rest.rpartition(":")
     if path.suffix == ".npz" and (path.exists() or first not in ("npz", "tfds")):
         return {"name": "npz", "path": str(path)}
-    if first in ("folder", "npz", "tfds"):
+    if first in ("folder", "npz", "pairs", "tfds"):
         whole = not before or Path(rest).exists() or re.fullmatch(r"\d+\.\d+\.\d+", split)
         return config.data_argument(text) if whole else config.data_argument(f"{first}:{before}") | {"split": split}
     if "/" in text or not re.fullmatch(r"\w+(:.+)?", text):

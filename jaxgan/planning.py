@@ -172,7 +172,8 @@ def inputs(experiment: Experiment, num_images: int) -> tuple[PyTree, PyTree]:
     method, info, mesh = experiment.method, experiment.info, experiment.parallel.mesh
     whole, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (None, None, AXIS)))
     point = info.kind == "point"
-    label = {"none": {}, "class": {"label": ((), jnp.int32)}, "image": {},
+    label = {"none": {}, "class": {"label": ((), jnp.int32)},
+             "image": {} if experiment.parts.degrade else {"label": (info.label_shape, jnp.uint8)},
              "vector": {"label": ((info.num_classes,), jnp.float32)}}
     arrays = {"image": (info.shape, jnp.float32 if point else jnp.uint8)} | label[info.label_kind]
     size = sum(num_images * math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())

@@ -273,7 +273,7 @@ def write_folder(output: Path, data, seeds, labels, facts) -> str:
     for index, (image, seed) in enumerate(zip(data, seeds, strict=True)):
         path = output / f"seed{seed:06d}.png"
         images.save_png(image, path)
-        label = {} if labels is None else {"label": labels[index].tolist()}
+        label = {} if labels is None or labels.ndim == 4 else {"label": labels[index].tolist()}  # images are no facts
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         entries.append({"file": path.name, "seed": seed} | label | {"sha256": digest})
     with images.replacing(output / "samples.json") as file:

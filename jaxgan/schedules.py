@@ -23,11 +23,15 @@ def constant(value: float) -> Schedule:
     return lambda images: jnp.full((), value, jnp.float32)
 
 
-def linear(start: float, end: float, kimg: float | None = None, total_kimg: float = math.nan) -> Schedule:
-    """From `start` to `end` over the first `kimg` thousand images, then `end`. None: over the whole run."""
+def linear(start: float, end: float, kimg: float | None = None, hold_kimg: float = 0.0,
+           total_kimg: float = math.nan) -> Schedule:
+    """From `start`, where the first `hold_kimg` thousand images stay, to `end`, which is reached at `kimg` and kept.
+    kimg None: at the end of the run."""
     kimg = total_kimg if kimg is None else kimg
-    _check_durations(kimg=kimg)
-    return lambda images: start + (end - start) * _progress(images, 0.0, kimg)
+    _check_durations(kimg=kimg - hold_kimg)
+    if hold_kimg < 0:
+        raise InputError("A linear schedule's hold_kimg must not be negative.")
+    return lambda images: start + (end - start) * _progress(images, hold_kimg, kimg)
 
 
 def cosine(start: float, end: float, kimg: float | None = None, warmup_kimg: float = 0.0,

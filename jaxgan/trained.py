@@ -180,7 +180,7 @@ class Trained:
     def _labelled(self, arrays: Arrays) -> Arrays:
         """`arrays`, if the discriminator has the labels it needs."""
         if self.info.label_kind == "image":
-            return Arrays(arrays.images, self.experiment.degraded(arrays.images, np.arange(len(arrays.images))))
+            return Arrays(arrays.images, self.experiment.given(arrays, np.arange(len(arrays.images))))
         kind = self.real.source.info.label_kind
         if self.info.labelled and kind != self.info.label_kind:
             raise InputError(f"--real={self._real}: the discriminator judges images by their labels; name images that "

@@ -19,6 +19,7 @@ from jaxgan.images import (
     save_png,
     scatter,
     sheet,
+    side_by_side,
     titled,
     to_uint8,
 )
@@ -87,6 +88,17 @@ def test_grid_puts_every_pixel_in_its_place(channels):
 ])
 def test_grid_chooses_a_comfortable_layout(shape, scale, expected):
     assert grid(np.zeros(shape, np.uint8), scale=scale).shape == expected
+
+
+def test_stages_side_by_side_have_one_size_and_are_in_colour_where_any_is():
+    grey, colour = np.full((2, 4, 4, 1), 7, np.uint8), np.full((2, 8, 8, 3), 9, np.uint8)
+    picture = side_by_side([grey, colour], "given, made")
+    tiles = grid(np.stack([np.full((8, 8, 3), 7, np.uint8), colour[0]] * 2), columns=4, title="given, made")
+    np.testing.assert_array_equal(picture, tiles)
+    turned = side_by_side([colour, np.full((2, 8, 8, 1), 7, np.uint8)], "given, made")
+    assert turned.shape == picture.shape
+    holes = np.concatenate([grey, grey], axis=3)  # the second channel is left out
+    assert side_by_side([holes, grey], "given, made").shape[-1] == 1
 
 
 def test_grid_takes_floats():

@@ -16,6 +16,8 @@ def values(schedule, *kimg):
 
 def test_linear_and_constant():
     np.testing.assert_allclose(values(schedules.linear(1.0, 3.0, 10.0), 0, 5, 10, 99), [1, 2, 3, 3])
+    np.testing.assert_allclose(values(schedules.linear(1.0, 0.0, 10.0, hold_kimg=5.0), 0, 5, 6, 10, 99),
+                               [1, 1, 0.8, 0, 0], atol=1e-6)
     np.testing.assert_allclose(values(schedules.constant(0.5), 0, 7), [0.5, 0.5])
 
 

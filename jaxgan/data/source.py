@@ -20,7 +20,8 @@ CHUNK = 512
 
 
 class Arrays(NamedTuple):
-    """images: uint8 [N, H, W, C], or float32 in [-1, 1] for points. labels: int32 [N], float32 [N, L] or None."""
+    """images: uint8 [N, H, W, C], or float32 in [-1, 1] for points. labels: int32 [N], float32 [N, L], uint8 images
+    [N, h, w, c] or None."""
 
     images: np.ndarray
     labels: np.ndarray | None
@@ -118,8 +119,8 @@ def _check_info(info: Info, digest: Any) -> None:
 
 
 class Source(Protocol):
-    """Examples by index. `source[i]` is {"image": uint8 [H, W, C], "label": int or float32 vector, where there is one};
-    points are float32 in [-1, 1] instead of uint8."""
+    """Examples by index. `source[i]` is {"image": uint8 [H, W, C], "label": int, float32 vector or uint8 image, where
+    there is one}; points are float32 in [-1, 1] instead of uint8."""
 
     info: Info
 
@@ -184,6 +185,7 @@ class Mirrored:
     def __init__(self, source: Source):
         self._source = source
         self.info = dataclasses.replace(source.info, hasher=lambda: content_hash(self))
+        self._images = ("image", "label") if source.info.label_kind == "image" else ("image",)
 
     def __len__(self) -> int:
         return 2 * len(self._source)
@@ -191,19 +193,28 @@ class Mirrored:
     def __getitem__(self, index: int) -> dict[str, Any]:
         index = _checked(index, len(self))
         example = self._source[index % len(self._source)]
-        return example if index < len(self._source) else example | {"image": example["image"][:, ::-1]}
+        if index < len(self._source):
+            return example
+        return {name: flipped(value) if name in self._images else value for name, value in example.items()}
 
     @functools.cached_property
     def arrays(self) -> Arrays:
         images, labels = materialise(self._source)
-        return Arrays(np.concatenate([images, images[:, :, ::-1]]),
-                      None if labels is None else np.concatenate([labels, labels]))
+        again = flipped(labels) if "label" in self._images else labels
+        return Arrays(np.concatenate([images, flipped(images)]),
+                      None if labels is None else np.concatenate([labels, again]))
 
     def read(self, indices: Sequence[int]) -> Arrays:
         indices = np.asarray(indices)
         images, labels = read(self._source, indices % len(self._source))
-        flipped = (indices >= len(self._source))[:, None, None, None]
-        return Arrays(np.where(flipped, images[:, :, ::-1], images), labels)
+        turned = (indices >= len(self._source))[:, None, None, None]
+        again = np.where(turned, flipped(labels), labels) if "label" in self._images else labels
+        return Arrays(np.where(turned, flipped(images), images), again)
+
+
+def flipped(image: np.ndarray) -> np.ndarray:
+    """An image [H, W, C] or several [N, H, W, C], left to right."""
+    return image[..., ::-1, :]
 
 
 def read(source: Source, indices: Sequence[int]) -> Arrays:
@@ -214,7 +225,7 @@ def read(source: Source, indices: Sequence[int]) -> Arrays:
     images = np.stack([e["image"] for e in examples])
     if source.info.label_kind == "none":
         return Arrays(images, None)
-    dtype = np.int32 if source.info.label_kind == "class" else np.float32
+    dtype = {"class": np.int32, "vector": np.float32, "image": np.uint8}[source.info.label_kind]
     return Arrays(images, np.asarray([e["label"] for e in examples], dtype))
 
 
@@ -229,9 +240,10 @@ def settled(source: EncodedSource) -> ArraySource | EncodedSource:
 
 
 def nbytes(source: Source) -> int:
-    """Bytes that the decoded images of `source` take."""
+    """Bytes that the decoded images of `source` take, and those that are labels."""
     itemsize = 4 if source.info.kind == "point" else 1
-    return len(source) * int(np.prod(source.info.shape)) * itemsize
+    labels = math.prod(source.info.label_shape) if source.info.label_shape else 0
+    return len(source) * (math.prod(source.info.shape) * itemsize + labels)
 
 
 def content_hash(source: Source) -> str:

@@ -1,7 +1,7 @@
 """What spoils an image, for networks that learn to undo it; config.degradation.NAME = {name, ...}.
 
 Whatever the order in the config, parts are applied in that of DEGRADATIONS, which is that of a camera: lens, sensor,
-noise, file. Parts from outside come last.
+noise, file; what is drawn of an image is drawn after the lens. Parts from outside come last.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +14,13 @@ from jaxgan.degradation.base import Degradation
 from jaxgan.degradation.holes import holes
 from jaxgan.degradation.jpeg import jpeg
 from jaxgan.degradation.optics import blur, downsample, noise
+from jaxgan.degradation.sketch import edges, grey
 from jaxgan.typing import Array
 
 DEGRADATIONS: dict[str, Callable[..., Degradation]] = {
     "blur": blur,
+    "grey": grey,
+    "edges": edges,
     "downsample": downsample,
     "noise": noise,
     "jpeg": jpeg,

@@ -8,6 +8,14 @@ from jax.typing import DTypeLike
 from jaxgan.typing import Array
 
 
+def instance_norm(x: Array, epsilon: float = 1e-5) -> Array:
+    """Each channel of each example [H, W] at mean 0 and variance 1 (Ulyanov et al. 2016), no weights; in float32."""
+    wide = x.astype(jnp.float32)
+    centred = wide - wide.mean(axis=(1, 2), keepdims=True)
+    variance = jnp.mean(centred**2, axis=(1, 2), keepdims=True)
+    return (centred * jax.lax.rsqrt(variance + epsilon)).astype(x.dtype)
+
+
 class BatchNorm(nn.Module):
     """Batch normalization over every axis but the last (Ioffe & Szegedy 2015), with the arithmetic of PyTorch.
 

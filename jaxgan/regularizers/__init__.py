@@ -6,6 +6,7 @@ A factory gives a Regularizer, or a tuple of them, one a player, for a method th
 from collections.abc import Callable
 
 from jaxgan.regularizers.consistency import bcr, cr, icr, zcr
+from jaxgan.regularizers.cycle import cycle, identity
 from jaxgan.regularizers.gradient import dragan, gradient_penalty, max_gradient_penalty, r1, r2
 from jaxgan.regularizers.latent import logan, top_k
 from jaxgan.regularizers.lecam import lecam
@@ -36,6 +37,8 @@ REGULARIZERS: dict[str, Callable[..., Regularizer | tuple[Regularizer, ...]]] = 
     "top_k": top_k,
     "logan": logan,
     "pixel": pixel,
+    "cycle": cycle,
+    "identity": identity,
 }
 
 __all__ = ["REGULARIZERS", "Regularizer"]

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from jaxgan.images import LUMA
+
 CUTS = ("auto", "alpha", "luminance", "whole")
-LUMA = (0.299, 0.587, 0.114)
 LEAST_PIXELS = 4  # of an object
 LEAST_CONTRAST = 16  # grey levels between an object and its ground
 CRUMBS = 0.1  # pieces of less than this share of an object's largest are none of it

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.augmentation.base import Augmentation
+from jaxgan.images import from_uint8
 from jaxgan.keys import stream
 from jaxgan.losses import Loss
 from jaxgan.terms import Regularizer
@@ -63,9 +64,10 @@ class Batch(NamedTuple):
 
 
 def labels_of(degrade: Callable | None, real: Mapping[str, Array], key: Array, axis: Axis) -> Array | None:
-    """The labels of a real batch: its own, or what `degrade` makes of its images."""
+    """The labels of a real batch: its own, or what `degrade` makes of its images. Images in [-1, 1]."""
     if degrade is None:
-        return real.get("label")
+        label = real.get("label")
+        return from_uint8(label) if label is not None and label.dtype == jnp.uint8 else label
     # As with z: the numbers of an example do not depend on how many devices there are.
     each = jax.random.split(stream(key, "degradation"), len(real["image"]) * axis.size)
     return degrade(axis.split(each), real["image"])

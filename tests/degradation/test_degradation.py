@@ -79,6 +79,25 @@ def test_holes_are_where_the_last_channel_says():
     np.testing.assert_array_equal(made[~missing][:, :3], np.asarray(image)[~missing])
 
 
+def test_grey_is_that_of_pillow():
+    grey = DEGRADATIONS["grey"]()(KEY, as_float(PHOTO))
+    np.testing.assert_allclose(levels(grey)[:, :, 0], np.asarray(Image.fromarray(PHOTO).convert("L")), atol=1)
+    with pytest.raises(InputError, match="grey is for images of 3 channels, not 1"):
+        DEGRADATIONS["grey"]()(KEY, as_float(PHOTO[:, :, :1]))
+
+
+def test_edges_are_black_lines_where_the_brightness_changes():
+    image = np.full((9, 12, 3), -1, np.float32)
+    image[:, 6:] = 1
+    image[:, :, 1:] *= 0.999  # hardly a colour
+    image[2, 2] += 0.1  # too faint
+    lines = np.asarray(DEGRADATIONS["edges"](0.3)(KEY, jnp.asarray(image)))
+    wanted = np.ones((9, 12, 1))
+    wanted[:, 5:7] = -1
+    np.testing.assert_array_equal(lines, wanted)
+    assert (DEGRADATIONS["edges"]()(KEY, jnp.zeros((4, 4, 1))) == 1).all()  # nothing to see
+
+
 def test_a_chain_is_the_same_for_the_same_key_and_of_one_example_alone():
     spoil = jax.jit(chain([DEGRADATIONS[name]() for name in ("blur", "downsample", "noise", "jpeg")]))
     images = jnp.stack([as_float(PHOTO)] * 3)
@@ -92,8 +111,8 @@ def test_a_chain_is_the_same_for_the_same_key_and_of_one_example_alone():
 
 
 def test_parts_are_applied_in_the_order_of_a_camera():
-    assert in_order({"a": "jpeg", "b": "my_parts:rain", "c": "blur", "d": "noise", "e": "downsample"}) == [
-        "c", "e", "d", "a", "b"]
+    names = {"a": "jpeg", "b": "my_parts:rain", "c": "blur", "d": "noise", "e": "downsample", "f": "edges"}
+    assert in_order(names) == ["c", "f", "e", "d", "a", "b"]
 
 
 @pytest.mark.parametrize(("name", "arguments", "message"), [
@@ -103,6 +122,7 @@ def test_parts_are_applied_in_the_order_of_a_camera():
     ("downsample", {"factor": 1}, "factor must be 2 or more"),
     ("downsample", {"filter": "nearest"}, "one of bicubic, bilinear, lanczos, area; got 'nearest'"),
     ("holes", {"count": 0}, "count must be 1 or more"),
+    ("edges", {"threshold": 1.0}, "edges.threshold must be above 0 and below 1"),
 ])
 def test_refusals(name, arguments, message):
     with pytest.raises(InputError, match=message):

@@ -17,7 +17,7 @@ from jaxgan.typing import View
 BATCH, Z_DIM, SHAPE, CLASSES = 4, 3, (8, 8, 1), 2
 STEP = 5000  # past the start of whatever starts late
 HOOKS = ("constrain", "weigh", "latent")
-FROM_IMAGES = ("pixel",)  # whose labels are images, each of which a real one belongs to
+FROM_IMAGES = ("pixel", "cycle", "identity")  # whose labels are images, each of which a real one belongs to
 
 
 class Cast:
