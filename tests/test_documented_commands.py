@@ -37,7 +37,7 @@ OTHERS = {"pip": "extras are looked up", "pytest": "this is it", "export": "sets
 
 # Commands that are parsed alone: what is in the line -> why.
 NOT_EXECUTED = {
-    "mnist": "needs a prepared TFDS set",
+    ":mnist": "needs a prepared TFDS set",
     "cifar10": "needs a prepared TFDS set",
     "tfds:": "needs a prepared TFDS set",
     "jaxgan.prepare": "downloads",
@@ -53,6 +53,9 @@ NOT_EXECUTED = {
     "/data/photos": "a placeholder, of a machine with eight GPUs",
     "my/fakes": "fetches Inception",
     "samples.npz --real=mnist": "needs a prepared TFDS set",
+    "pix2pix": "trains for long; tests/test_pix2pix.py does, small",
+    "cyclegan": "trains for long; tests/test_cyclegan.py does, small",
+    "--compare a.json": "of scores that were not computed; tests/commands/test_evaluate_command.py has some",
     "my_parts": "tests/test_readme.py trains with all of it",
     "--scenes": "needs images with objects in them; tests/commands/test_synthesize_command.py has them",
     "onnx": "tests/commands/test_export_command.py writes one, which takes long",
@@ -67,8 +70,11 @@ SHORTER = {
     "evaluate": ("--num=64", "--draws=1", "--backbone=pixels"),
     "invert": ("--steps=2", "--restarts=1"),
     "synthesize": ("--card=none",),
+    "audit": ("--num=100",),
 }
-SMALL = (f"--config.generator={MLP}", f"--config.discriminator={MLP}", "--config.data.resolution=8")  # for images
+SMALL = (f"--config.generator={MLP}", f"--config.discriminator={MLP}")
+NARROW = ("--config.generator.width=4", "--config.discriminator.width=4")
+NETWORKS = {"ring": (), "super_resolution": NARROW, "restoration": NARROW}  # of recipes for which MLPs are not
 
 
 class Block(NamedTuple):
@@ -148,13 +154,16 @@ def understand(statement: Statement, monkeypatch) -> None:
 
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
-    """A folder that has what the pages speak of: my/photos, my/digits, an .npz like MedMNIST's, mine.py."""
+    """A folder that has what the pages speak of: photos, digits, digits by class, an .npz like MedMNIST's, mine.py."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     rng = np.random.default_rng(0)
-    for folder, shape in (("my/photos", (20, 24, 3)), ("my/digits", (28, 28)), ("my/scans", (28, 28))):
+    digit = (28, 28)
+    for folder, shape, count in (("my/photos", (20, 24, 3), 24), ("my/others", (20, 24, 3), 24),
+                                 ("my/digits", digit, 24), ("my/scans", digit, 24),
+                                 *((f"my/other-digits/{name}", digit, 4) for name in range(10))):
         (tmp_path / folder).mkdir(parents=True)
-        for i in range(24):
+        for i in range(count):
             Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(tmp_path / folder / f"{i}.png")
     arrays = {}
     for split, count in (("train", 64), ("val", 16), ("test", 32)):
@@ -205,8 +214,9 @@ def execute(statement: Statement, monkeypatch) -> None:
         return
     name, arguments = command
     arguments += SHORTER.get(name, ())
-    if name in ("main", "plan") and "--config=ring" not in " ".join(arguments).replace("configs/", ""):
-        arguments += SMALL
+    if name in ("main", "plan"):
+        recipe = re.search(r"--config=(?:configs/)?(\w+)", " ".join(arguments))[1]
+        arguments += NETWORKS.get(recipe, (*SMALL, "--config.data.resolution=8"))
     if "PYTHONPATH" in statement.variables:
         monkeypatch.syspath_prepend(statement.variables["PYTHONPATH"])
     assert not importlib.import_module(f"jaxgan.{name}").main(arguments)
@@ -223,10 +233,19 @@ def play(page: str, monkeypatch) -> None:
         elif (saved := re.match(r"# (\w+\.py)\n", block.text)) is not None:
             Path(saved[1]).write_text(block.text)
         elif block.language == "python":
-            exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)
+            with monkeypatch.context() as patch:
+                patch.setattr(config_lib, "load", shorter(config_lib.load))
+                exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)
+
+
+def shorter(load):
+    """`jaxgan.config.load`, for runs of seconds."""
+    def loaded(location, overrides=()):
+        return load(location, [*overrides, *(option.removeprefix("--config.") for option in (*BRIEF, *SMALL))])
+    return loaded
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_BLOCKS)
-def test_the_page_runs(page, stage, monkeypatch):
+def test_the_page_runs(page, stage, monkeypatch, no_page):
     play(page, monkeypatch)

@@ -73,6 +73,18 @@ class Graph:
         target = [-1 if is_open else side for side, is_open in zip(shape, open_sides)]
         return self.add("Reshape", [operand, np.array(target, np.int64)], shape)
 
+    def entry(self, operand: Operand, number: int) -> Operand:
+        """One entry along the first axis."""
+        number %= operand.shape[0]  # which is 1 where all entries are the same
+        if isinstance(operand, np.ndarray):
+            return operand[number]
+        return self.add("Gather", [operand, np.array(number, np.int64)], operand.shape[1:], axis=0)
+
+    def stack(self, operands: Sequence[Operand], shape: Sequence[Any]) -> Tensor:
+        """The operands, one after another along a new first axis; shape: of the result."""
+        rows = [self.reshape(self.full(each, shape[1:]), (1, *shape[1:])) for each in operands]
+        return self.add("Concat", rows, shape, axis=0)
+
 
 def unknown(what: str) -> InputError:
     return InputError(f"ONNX: the generator {what}, which this export has no rule for. Leave onnx out of --format.")

@@ -103,6 +103,12 @@ def cut(graph: Graph, equation: Any, x: Operand) -> Operand:
     return graph.add("Slice", [x, first, last, np.array(axes, np.int64), step], equation.outvars[0].aval.shape)
 
 
+def reverse(graph: Graph, equation: Any, x: Operand) -> Tensor:
+    shape, axes = equation.invars[0].aval.shape, equation.params["dimensions"]
+    first, last, step = (np.full(len(axes), value, np.int64) for value in (-1, np.iinfo(np.int64).min, -1))
+    return graph.add("Slice", [graph.full(x, shape), first, last, np.array(axes, np.int64), step], shape)
+
+
 def pad(graph: Graph, equation: Any, x: Operand, value: Operand) -> Tensor:
     config = equation.params["padding_config"]
     if any(inner for _, _, inner in config):
@@ -148,6 +154,8 @@ def gather(graph: Graph, equation: Any, x: Operand, indices: Operand) -> Operand
     """Single entries along some axes, all of the others: indexing, embeddings, strides."""
     numbers, source = equation.params["dimension_numbers"], equation.invars[0].aval
     axes = numbers.start_index_map
+    if isinstance(indices, np.ndarray) and indices.shape == (len(axes),) and not numbers.operand_batching_dims:
+        return one_slice(graph, equation, x, indices)
     if numbers.operand_batching_dims or tuple(numbers.collapsed_slice_dims) != tuple(axes) or any(
             size != source.shape[axis] for axis, size in enumerate(equation.params["slice_sizes"]) if axis not in axes):
         raise unknown("gathers slices longer than one")
@@ -168,6 +176,17 @@ def gather(graph: Graph, equation: Any, x: Operand, indices: Operand) -> Operand
     batches = iter(range(index.ndim - 1))
     perm = [index.ndim - 1 + offsets.index(axis) if axis in offsets else next(batches) for axis in range(result.ndim)]
     return taken if perm == sorted(perm) else graph.add("Transpose", [taken], result.shape, perm=perm)
+
+
+def one_slice(graph: Graph, equation: Any, x: Operand, place: np.ndarray) -> Operand:
+    """A gather of a single slice, whose place is known."""
+    source, sizes = equation.invars[0].aval.shape, equation.params["slice_sizes"]
+    axes = equation.params["dimension_numbers"].start_index_map
+    ends = [int(start) + sizes[axis] for start, axis in zip(place, axes)]
+    if any(not 0 <= end - sizes[axis] <= end <= source[axis] for end, axis in zip(ends, axes)):
+        raise unknown("gathers past the end")
+    bounds = [np.array(each, np.int64) for each in (place, ends, axes)]
+    return graph.reshape(graph.add("Slice", [graph.full(x, source), *bounds], sizes), equation.outvars[0].aval.shape)
 
 
 def convolution(graph: Graph, equation: Any, x: Operand, w: Operand) -> Tensor:
@@ -231,8 +250,8 @@ RULES: dict[str, Callable[..., Any]] = {
     "integer_pow": power, "square": square, "convert_element_type": cast, "select_n": select, "clamp": clamp,
     "stop_gradient": same, "copy": same, "copy_p": same,
     "broadcast_in_dim": broadcast, "reshape": reshape, "squeeze": reshape, "expand_dims": reshape,
-    "transpose": transpose, "concatenate": concatenate, "stack": stack, "split": split, "slice": cut, "pad": pad,
-    "gather": gather,
+    "transpose": transpose, "concatenate": concatenate, "stack": stack, "split": split, "slice": cut, "rev": reverse,
+    "pad": pad, "gather": gather,
     "reduce_sum": reduce("ReduceSum"), "reduce_max": reduce("ReduceMax"), "reduce_min": reduce("ReduceMin"),
     "dot_general": dot, "gan_convolution": convolution, "gan_convolution_input_adjoint": input_adjoint,
 }

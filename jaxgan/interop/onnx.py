@@ -82,6 +82,8 @@ def evaluate(graph: Graph, equation: Any, values: list[Operand]) -> Sequence[Ope
     if name in CALLS:
         inner = equation.params[CALLS[name]]
         return run(graph, getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values)
+    if name == "scan":
+        return unrolled(graph, equation, values)
     if name not in RULES:
         if any(isinstance(value, Tensor) for value in values) or not static(equation):
             raise unknown(f"computes {name!r}")
@@ -89,6 +91,21 @@ def evaluate(graph: Graph, equation: Any, values: list[Operand]) -> Sequence[Ope
         return [plain(each) for each in (found if equation.primitive.multiple_results else [found])]
     found = RULES[name](graph, equation, *values)
     return found if isinstance(found, list) else [found]
+
+
+def unrolled(graph: Graph, equation: Any, values: list[Operand]) -> list[Operand]:
+    """The results of a loop, step after step."""
+    inner, length = equation.params["jaxpr"], equation.params["length"]
+    first, last = equation.params["num_consts"], equation.params["num_consts"] + equation.params["num_carry"]
+    state, stacks = values[first:last], [[] for _ in equation.outvars[last - first:]]
+    steps = range(length)[::-1] if equation.params["reverse"] else range(length)
+    for step in steps:
+        row = [graph.entry(each, step) for each in values[last:]]
+        found = run(graph, inner.jaxpr, inner.consts, [*values[:first], *state, *row])
+        state = found[:last - first]
+        for stack, each in zip(stacks, found[last - first:]):
+            stack.insert(len(stack) if steps.step > 0 else 0, each)
+    return state + [graph.stack(stack, var.aval.shape) for stack, var in zip(stacks, equation.outvars[last - first:])]
 
 
 def static(equation: Any) -> bool:

@@ -29,7 +29,7 @@ def held(page):
 
 def said(page):
     """The page's words."""
-    body = re.sub(r"<(style|script).*?</\1>", "", page, flags=re.DOTALL)
+    body = re.sub(r"<(style|script).*?</\1>|<wbr>", "", page, flags=re.DOTALL)
     return html.unescape(re.sub(r"<[^>]*>", " ", body))
 
 

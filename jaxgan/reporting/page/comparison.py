@@ -74,7 +74,7 @@ def _scores(runs: Sequence[Portrait]) -> Section | None:
 def _settings(runs: Sequence[Portrait]) -> Section:
     """The options in which the runs differ."""
     keys = sorted({key for run in runs for key in run.options})
-    rows = [[key, *values] for key in keys
+    rows = [[text.option_name(key), *values] for key in keys
             if len(set(values := [text.value_text(run.options.get(key)) for run in runs])) > 1]
     alike = element("p", "All options are the same." if not rows else f"{len(keys) - len(rows)} others are the same.",
                     class_="note")

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 SAFE_SOURCES = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:{images}"
-VOID = ("img", "input", "meta")
+VOID = ("img", "input", "meta", "wbr")
 
 
 class Markup(str):

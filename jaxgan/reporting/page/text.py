@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,11 @@ def value_text(value: Any) -> str:
     """A config's value as a person reads it."""
     return "not set" if value is None else value if isinstance(value, str) and value else json.dumps(
         value, ensure_ascii=False, default=str)
+
+
+def option_name(key: str) -> list[Any]:
+    """The name of an option, for a cell: where it is narrow, broken between the parts of the name."""
+    return [each for part in re.split(r"(?<=[._])", key) for each in (part, element("wbr"))][:-1]
 
 
 def shape_words(data: Mapping[str, Any]) -> str:
@@ -129,8 +135,8 @@ def trained_scores(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def settings_section(run: Portrait) -> Section:
     """The config, what differs from the default first."""
-    changed = [[key, value_text(value), value_text(default)] for key, value, default in run.differences]
-    every = [[key, value_text(value)] for key, value in run.options.items()]
+    changed = [[option_name(key), value_text(value), value_text(default)] for key, value, default in run.differences]
+    every = [[option_name(key), value_text(value)] for key, value in run.options.items()]
     first = table(["option", "this run", "default"], changed, "settings") if changed else element(
         "p", "Every option has its default.")
     return section("Settings", first, element("details", element("summary", f"all {len(every)} options"),
