@@ -200,7 +200,8 @@ def test_scores_during_training(tiny, tmp_path, monkeypatch):
     assert sorted(path.name for path in cache_lib.default_folder().iterdir()) == kept
 
 
-def test_the_classifier_is_learned_before_the_run_and_the_highest_inception_score_is_best(tiny, tmp_path, monkeypatch):
+def test_the_classifier_is_learned_before_the_run_and_the_highest_inception_score_is_best(tiny, no_page, tmp_path,
+                                                                                          monkeypatch):
     """It is learned once, and kept: neither the next evaluation nor the next run learns it again."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(classifier, "MIN_STEPS", 3)

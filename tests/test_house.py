@@ -1,6 +1,7 @@
 """Rules of the house that a reader cannot see from one file."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +12,18 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "jaxgan").rglob("*.py"))
 
 
+@functools.cache
 def names(path):
     """Every dotted name a file uses, such as `nn.Conv`, and every module it imports."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute):
-            yield ast.unparse(node)
+            found.add(ast.unparse(node))
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
 def using(forbidden, allowed=()):
@@ -52,14 +56,15 @@ def test_no_framework_but_jax_is_imported():
     assert out.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["jaxgan", "jaxgan.config", "jaxgan.main", "jaxgan.sample", "jaxgan.evaluate",
-                                    "jaxgan.invert", "jaxgan.convert", "jaxgan.export", "jaxgan.report",
-                                    "jaxgan.synthesize", "jaxgan.synthesis.settings", "jaxgan.synthesis.place",
-                                    "jaxgan.enhance", "jaxgan.enhancement.pictures"])
-def test_what_answers_a_wrong_option_imports_no_jax(module):
-    code = f"import sys, {module}; print('jax' in sys.modules)"
+def test_what_answers_a_wrong_option_imports_no_jax():
+    """In one process; the first module named is the one that does."""
+    modules = ["jaxgan", *(f"jaxgan.{name}" for name in (
+        "config", "main", "sample", "evaluate", "invert", "convert", "export", "report", "synthesize",
+        "synthesis.settings", "synthesis.place", "enhance", "enhancement.pictures"))]
+    code = ("import importlib, sys\n"
+            f"for name in {modules}:\n    importlib.import_module(name)\n    if 'jax' in sys.modules: print(name)")
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    assert out.strip() == "False"
+    assert out.split() == []
 
 
 def test_imports_run_one_way():

@@ -51,7 +51,8 @@ class Styled(Linear):
 
 def built(generator):
     label = jnp.zeros(1, jnp.int32) if getattr(generator, "num_classes", 0) else None
-    variables = generator.init(keys.root(3), jnp.zeros((1, DIM)), label, train=False)
+    run = jax.jit(lambda z: generator.init(keys.root(3), z, label, train=False))
+    variables = jax.device_get(run(np.zeros((1, DIM), np.float32)))
     mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
     weights = {"params": variables["params"], "variables": {}}
     return Sampler(generator, PRIORS["normal"](DIM), mesh), weights

@@ -46,7 +46,8 @@ class Plain(nn.Module):
 
 def built(generator, labelled=False):
     label = jnp.zeros(1, jnp.int32) if labelled else None
-    variables = generator.init(keys.root(1), jnp.zeros((1, DIM)), label, train=False)
+    run = jax.jit(lambda z: generator.init(keys.root(1), z, label, train=False))
+    variables = jax.device_get(run(np.zeros((1, DIM), np.float32)))
     mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
     return Sampler(generator, PRIORS["normal"](DIM), mesh), {"params": variables["params"], "variables": {}}
 

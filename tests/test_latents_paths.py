@@ -52,7 +52,8 @@ def built(generator, prior="normal", **arguments):
     """A sampler of a fresh generator, and its weights."""
     prior = PRIORS[prior](dim=6, **arguments)
     label = jnp.zeros(1, jnp.int32) if getattr(generator, "num_classes", 0) else None
-    variables = generator.init(keys.root(1), jnp.zeros((1, 6)), label, train=False)
+    run = jax.jit(lambda z: generator.init(keys.root(1), z, label, train=False))
+    variables = jax.device_get(run(np.zeros((1, 6), np.float32)))
     mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
     return Sampler(generator, prior, mesh), {"params": variables["params"], "variables": {}}
 

@@ -50,7 +50,8 @@ def walked():
         generator = network()
         sampler = Sampler(generator, prior(DIM), Mesh(np.asarray(jax.devices()[:2]), ("data",)))
         z, label = np.zeros((1, DIM), np.float32), np.zeros(1, np.int32)
-        params = generator.init({"params": jax.random.key(1), "noise": jax.random.key(2)}, z, label, train=True)
+        rngs = {"params": jax.random.key(1), "noise": jax.random.key(2)}
+        params = jax.device_get(jax.jit(lambda *given: generator.init(*given, train=True))(rngs, z, label))
         weights = {"params": params["params"], "variables": {}}
         return sampler, weights, latent_spaces(sampler, weights, lambda seeds: (seeds % 3).astype(np.int32),
                                                lambda images: images.reshape(len(images), -1))

@@ -33,7 +33,7 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def generator(place):
+def generator(place, no_page):
     return jaxgan.train(jaxgan.config.load(str(place / "configs" / "dcgan.py"), ["seed=1"]),
                         place / "outputs" / "from-python", quiet=True)
 

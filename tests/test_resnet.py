@@ -105,12 +105,13 @@ def test_the_label_and_z_matter(conditioning):
     network = resnet.Generator((8, 8, 1), 3, width=2, conditioning=conditioning, embed_dim=4, hidden=4)
 
     @jax.jit
-    def images(key, others, label):
-        variables = network.init(key, others[0], label[0], train=True)
-        return [network.apply(variables, z, y, train=False) for z, y in zip(others, label)]
+    def images(key, z, label):
+        variables = network.init(key, z[0], label[0], train=True)
+        return jax.lax.map(lambda given: network.apply(variables, *given, train=False), (z, label))
 
-    z = jax.random.normal(jax.random.key(1), (2, 6))
-    base, other_z, other_label = images(jax.random.key(0), [z, z + 1, z], [LABEL, LABEL, LABEL - 1])
+    z, label = np.random.default_rng(1).standard_normal((2, 6), np.float32), np.asarray(LABEL)
+    base, other_z, other_label = np.asarray(images(
+        jax.random.key(0), np.stack([z, z + 1, z]), np.stack([label, label, label - 1])))
     for image in (other_z, other_label):
         assert np.abs(image - base).max(axis=(1, 2, 3)).min() > 1e-4
 

@@ -17,15 +17,22 @@ from jaxgan.models.stylegan2 import Discriminator, Generator
 from jaxgan.training.optimizers import corrected
 
 FIR = np.array([1, 3, 3, 1]) / 8
-Z = jax.random.normal(keys.root(0), (64, 6))
+Z = np.random.default_rng(0).standard_normal((64, 6), np.float32)
 
 
 @pytest.fixture(scope="module")
 def small():
     """A generator of 8x8 images that mixes half of its styles, and its variables, with noise that shows."""
     generator = Generator((8, 8, 1), width=4, max_width=4, w_dim=8, mapping_layers=2, style_mixing=0.5)
-    variables = jax.jit(lambda: generator.init(keys.root(1), Z, train=True))()
-    return generator, jax.tree.map(lambda leaf: leaf + 0.5 * (leaf.ndim == 0), variables)
+    variables = jax.device_get(jax.jit(lambda: generator.init(keys.root(1), Z, train=True))())
+    return generator, jax.tree.map(lambda leaf: leaf + np.float32(0.5 * (leaf.ndim == 0)), variables)
+
+
+def mapped(small, z=Z, **options):
+    """w of z, and with `mutable` what it changes."""
+    generator, variables = small
+    run = jax.jit(lambda variables, z: generator.apply(variables, z, method="mapping", **options))
+    return jax.device_get(run(variables, z))
 
 
 def numbers(shape):
@@ -35,37 +42,38 @@ def numbers(shape):
 def test_resampling_filters():
     """Along one side, by the definition: zeros in between, filter, leave out. Columns that see no edge are constant."""
     x = numbers(6)
-    image = jnp.asarray(np.broadcast_to(x[None, :, None, None], (1, 6, 8, 1)))
+    image = np.broadcast_to(x[None, :, None, None], (1, 6, 8, 1))
     spread = np.zeros(12)
     spread[::2] = x
-    np.testing.assert_allclose(fir_upsample(image)[0, :, 8, 0], np.convolve(np.pad(spread, (2, 1)), 2 * FIR, "valid"),
-                               rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(fir_downsample(image)[0, :, 2, 0], np.convolve(np.pad(x, 1), FIR, "valid")[::2],
-                               rtol=1e-5, atol=1e-6)
-    for padding in ((2, 2), (1, 1), (3, 0)):
+    paddings = (2, 2), (1, 1), (3, 0)
+    up, down, blurred = jax.device_get(jax.jit(lambda image: (
+        fir_upsample(image), fir_downsample(image), [fir_blur(image, padding) for padding in paddings]))(image))
+    np.testing.assert_allclose(up[0, :, 8, 0], np.convolve(np.pad(spread, (2, 1)), 2 * FIR, "valid"), rtol=1e-5,
+                               atol=1e-6)
+    np.testing.assert_allclose(down[0, :, 2, 0], np.convolve(np.pad(x, 1), FIR, "valid")[::2], rtol=1e-5, atol=1e-6)
+    for padding, seen in zip(paddings, blurred):
         expected = np.convolve(np.pad(x, padding), FIR, "valid")
-        np.testing.assert_allclose(fir_blur(image, padding)[0, :, 4, 0], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(seen[0, :, 4, 0], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_modulation_is_a_kernel_an_example():
     """Scaled feature maps give what a scaled and normalised kernel for each example gives."""
-    x, w = jnp.asarray(numbers((3, 5, 4, 6))), jnp.asarray(numbers((3, 7)))
-    layer = ModulatedConv(2)
-    variables = layer.init(keys.root(0), x, w)
+    x, w = numbers((3, 5, 4, 6)), numbers((3, 7))
+    made, variables = jax.device_get(jax.jit(ModulatedConv(2).init_with_output)(keys.root(0), x, w))
     affine, kernel = variables["params"]["affine"], variables["params"]["kernel"]
+    convolve = jax.jit(conv)
     for example in range(3):
         style = w[example] @ affine["kernel"] / np.sqrt(7) + affine["bias"]
         own = kernel * style[:, None]
-        own = own / jnp.sqrt(jnp.sum(own**2, axis=(0, 1, 2)) + 1e-8)
-        np.testing.assert_allclose(layer.apply(variables, x, w)[example], conv(x[example:example + 1], own)[0],
-                                   rtol=1e-4, atol=1e-5)
+        own = (own / np.sqrt(np.sum(own**2, axis=(0, 1, 2)) + 1e-8)).astype(np.float32)
+        np.testing.assert_allclose(made[example], convolve(x[example:example + 1], own)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_minibatch_stddev():
     """Groups are strided; their size divides the batch; the value is that of each example's group."""
     x = numbers((12, 2, 3, 5))
     for group, count in ((4, 4), (5, 4), (64, 12), (1, 1)):
-        result = np.asarray(minibatch_stddev(jnp.asarray(x), group))
+        result = np.asarray(jax.jit(minibatch_stddev, static_argnums=1)(x, group))
         np.testing.assert_array_equal(result[..., :5], x)
         for example in range(12):
             members = x[example % (12 // count)::12 // count]
@@ -79,49 +87,46 @@ def test_minibatch_stddev_does_not_depend_on_devices():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
     statistics = jax.jit(lambda x: minibatch_stddev(x, 4))
-    np.testing.assert_allclose(statistics(spread), statistics(jnp.asarray(x)), rtol=1e-6)
+    np.testing.assert_allclose(statistics(spread), statistics(x), rtol=1e-6)
 
 
 def test_noise_is_fresh_in_training_and_constant_elsewhere(small):
     """Without noise of their own, images of one w are the same wherever they stand in a batch, whatever the key."""
     generator, variables = small
-    w = generator.apply(variables, Z[:1], method="mapping")
-    draw = jax.jit(lambda w, seed, train: generator.apply(variables, w, method="synthesis", train=train,
-                                                          rngs={"noise": keys.root(seed)}), static_argnums=2)
-    alone, among = (draw(jnp.repeat(w, count, axis=0), seed, False) for count, seed in ((1, 0), (3, 1)))
-    np.testing.assert_allclose(among, jnp.repeat(alone, 3, axis=0), rtol=1e-5, atol=1e-5)
-    fresh = draw(jnp.repeat(w, 3, axis=0), 0, True)
-    assert jnp.abs(fresh[0] - fresh[1]).max() > 0.1
-    assert jnp.abs(fresh[0] - alone[0]).max() > 0.1
+    w = mapped(small, Z[:1])
+    compiled = jax.jit(lambda variables, w, seed, train: generator.apply(
+        variables, w, method="synthesis", train=train, rngs={"noise": keys.root(seed)}), static_argnums=3)
+
+    def draw(*inputs):
+        return np.asarray(compiled(variables, *inputs))
+    alone, among = (draw(np.repeat(w, count, axis=0), seed, False) for count, seed in ((1, 0), (3, 1)))
+    np.testing.assert_allclose(among, np.repeat(alone, 3, axis=0), rtol=1e-5, atol=1e-5)
+    fresh = draw(np.repeat(w, 3, axis=0), 0, True)
+    assert np.abs(fresh[0] - fresh[1]).max() > 0.1
+    assert np.abs(fresh[0] - alone[0]).max() > 0.1
     np.testing.assert_array_equal(draw(w[:, 0], 0, False), alone)  # one w for all layers
 
 
 def test_styles_are_mixed_in_training(small):
     """Half of the images take their last rows, from any on, from another z; the first row is always their own."""
-    generator, variables = small
-    own = generator.apply(variables, Z, method="mapping")
-    other = generator.apply(variables, jnp.roll(Z, 1, axis=0), method="mapping")
-    mixed, _ = generator.apply(variables, Z, method="mapping", train=True, mutable=["moving"],
-                               rngs={"noise": keys.root(0)})
+    own, other = mapped(small), mapped(small, np.roll(Z, 1, axis=0))
+    mixed, _ = mapped(small, train=True, mutable=["moving"], rngs={"noise": keys.root(0)})
     rows = np.isclose(mixed, own, atol=1e-6).all(axis=-1)
     assert rows[:, 0].all()
     assert np.isclose(mixed, other, atol=1e-6).all(axis=-1)[~rows].all()
     assert 0.3 < np.mean(~rows[:, -1]) < 0.7
     assert set(rows.sum(axis=1)) == {1, 2, 3, 4}
     for options in ({}, {"train": True}):  # neither in evaluation, nor without keys
-        np.testing.assert_array_equal(generator.apply(variables, Z, method="mapping", **options), own)
+        np.testing.assert_allclose(mapped(small, **options), own, rtol=1e-6, atol=1e-7)
 
 
 def test_the_average_of_w_moves_in_training_alone(small):
-    generator, variables = small
-    w = generator.apply(variables, Z, method="mapping")[:, 0]
-    start = variables["moving"]["w_mean"]
+    w, start = mapped(small)[:, 0], small[1]["moving"]["w_mean"]
     for train in (True, False):
-        _, changed = generator.apply(variables, Z, method="mapping", train=train, mutable=["moving"])
+        _, changed = mapped(small, train=train, mutable=["moving"])
         expected = 0.995 * start + 0.005 * w.mean(axis=0) if train else start
         np.testing.assert_allclose(changed["moving"]["w_mean"], expected, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(generator.apply(variables, Z, method="mapping", psi=0.0)[:, 0],
-                               jnp.broadcast_to(start, w.shape), atol=1e-6)
+    np.testing.assert_allclose(mapped(small, psi=0.0)[:, 0], np.broadcast_to(start, w.shape), atol=1e-6)
 
 
 @pytest.mark.parametrize(("shape", "bottom", "widths"), [

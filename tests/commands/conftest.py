@@ -1,6 +1,7 @@
 """Running the commands as a person does: in a process of their own."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -32,12 +33,25 @@ def small(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def run_of(small, no_page):
+    """`run_of(folder, "seed=1", ...)` trains such a run in this process, on one device."""
+    import jax
+
+    from jaxgan import config, training_run
+
+    def train(folder, *overrides):
+        training_run.train(config.load(str(small), overrides), folder, quiet=True, devices=jax.devices()[:1])
+        return folder
+    return train
+
+
 @pytest.fixture(scope="session")
 def command_in(root):
     """`command_in(folder)("main", "--config=...")` runs `python -m jaxgan.main` there: (exit code, stdout, stderr)."""
     def bind(folder):
         def run(name, *arguments, devices=1, wait=True, **variables):
-            flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+            flags = re.sub(r"device_count=\d+", f"device_count={devices}", os.environ["XLA_FLAGS"])
             environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(root)} | variables
             process = subprocess.Popen([sys.executable, "-m", f"jaxgan.{name}", *map(str, arguments)], cwd=folder,
                                        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

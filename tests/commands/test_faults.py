@@ -15,7 +15,7 @@ from jaxgan.training.checkpoints import Checkpoints
 
 
 @pytest.fixture
-def train(small, capsys):
+def train(small, no_page, capsys):
     """`train(workdir, *options)` -> (exit code, stdout, stderr), in this process."""
     def run(workdir, *options):
         code = main.main([f"--config={small}", f"--workdir={workdir}", "--config.evaluate_every=0",
@@ -25,7 +25,7 @@ def train(small, capsys):
 
 
 @pytest.fixture(scope="module")
-def finished(small, tmp_path_factory):
+def finished(small, no_page, tmp_path_factory):
     """A run of 40 steps with the checkpoints of 20 and 40."""
     workdir = tmp_path_factory.mktemp("finished") / "run"
     main.main([f"--config={small}", f"--workdir={workdir}", "--config.evaluate_every=0", "--config.metrics=()",

@@ -2,23 +2,18 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
-from jaxgan import config, data, images, invert
+from jaxgan import data, images, invert
 from jaxgan.errors import InputError
 from jaxgan.latents.inversion import psnr
-from jaxgan.training_run import train
 
 
 @pytest.fixture(scope="module")
-def trained(small, tmp_path_factory):
+def trained(run_of, tmp_path_factory):
     """A run of ten steps."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    train(config.load(str(small), ["evaluate_every=0", "total_kimg=0.16"]), folder, quiet=True,
-          devices=jax.devices()[:1])
-    return folder
+    return run_of(tmp_path_factory.mktemp("trained") / "run", "evaluate_every=0", "total_kimg=0.16")
 
 
 @pytest.mark.parametrize("backbone", ["discriminator", "pixels"])

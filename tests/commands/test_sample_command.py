@@ -1,5 +1,6 @@
 """`python -m jaxgan.sample`: the bytes of a seed depend on nothing but the run and the seed."""
 
+import functools
 import hashlib
 import json
 import re
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import config as config_lib
 from jaxgan import images, sample
 from jaxgan import trained as trained_lib
 from jaxgan.data.digits import digits
@@ -21,7 +21,6 @@ from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.runs import RunFolder
 from jaxgan.training.checkpoints import Checkpoints
-from jaxgan.training_run import train
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -56,34 +55,36 @@ def restored(run, experiment):
 
 
 @pytest.fixture(scope="module")
-def trained(command_in, small, tmp_path_factory):
+def trained(run_of, tmp_path_factory):
     """A run of 80 steps with a small ResNet generator: BatchNorm, convolutions and labels; averages stored."""
-    folder = tmp_path_factory.mktemp("trained")
-    code, _, err = command_in(folder)("main", f"--config={small}", "--workdir=run", "--config.evaluate_every=0",
-                                      "--config.generator={'name': 'resnet', 'width': 2}", "--config.average_every=20",
-                                      "--config.average.short={'name': 'power', 'std': 0.05}",
-                                      "--config.average.long={'name': 'power', 'std': 0.1}")
-    assert code == 0, err
-    return folder / "run"
+    return run_of(tmp_path_factory.mktemp("trained") / "run", "evaluate_every=0",
+                  "generator={'name': 'resnet', 'width': 2}", "average_every=20",
+                  "average.short={'name': 'power', 'std': 0.05}", "average.long={'name': 'power', 'std': 0.1}")
 
 
 @pytest.fixture(scope="module")
-def styled(small, tmp_path_factory):
+def styled(run_of, tmp_path_factory):
     """A run of one step of a generator with a w, without labels."""
     folder = tmp_path_factory.mktemp("styled")
     (folder / "styled_parts.py").write_text(STYLED)
     sys.path.insert(0, str(folder))
-    overrides = ["evaluate_every=0", "total_kimg=0.016", "data.labels=False", "generator=styled_parts:Generator"]
-    train(config_lib.load(str(small), overrides), folder / "run", quiet=True, devices=jax.devices()[:1])
-    yield folder / "run"
+    yield run_of(folder / "run", "evaluate_every=0", "total_kimg=0.016", "data.labels=False",
+                 "generator=styled_parts:Generator")
     sys.path.remove(str(folder))
     sys.modules.pop("styled_parts")
 
 
+@pytest.fixture(scope="module")
+def opened():
+    """`Trained` that opens a run once: its programs are compiled once, then."""
+    return functools.cache(trained_lib.Trained)
+
+
 @pytest.fixture
-def run_in(tmp_path, monkeypatch):
+def run_in(tmp_path, monkeypatch, opened):
     """`run_in(run, *options)` samples in an empty folder; the discriminator is calibrated on few images."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trained_lib, "Trained", opened)
     monkeypatch.setattr(trained_lib, "CALIBRATION_IMAGES", 128)
 
     def run(workdir, *options):
@@ -91,22 +92,20 @@ def run_in(tmp_path, monkeypatch):
     return run
 
 
-def test_a_seed_is_the_same_bytes_however_it_is_made(command, trained, tmp_path):
-    def sample(seeds, output, **how):
-        code, out, err = command("sample", f"--workdir={trained}", f"--seeds={seeds}", f"--output={output}", **how)
-        assert code == 0, err
-        return out
-    sample("0-63", "many")
-    sample("37", "alone")
-    sample("30-40,63", "eight", devices=8)
-    sample("0-63", "arrays.npz", devices=8)
+def test_a_seed_is_the_same_bytes_however_it_is_made(command, trained, run_in, tmp_path):
+    """Among many on eight devices, and alone on one of another process."""
+    run_in(trained, "--seeds=0-63", "--output=many")
+    run_in(trained, "--seeds=30-40,63", "--output=few")
+    run_in(trained, "--seeds=0-63", "--output=arrays.npz")
+    code, _, err = command("sample", f"--workdir={trained}", "--seeds=37", "--output=alone")
+    assert code == 0, err
     listed = json.loads((tmp_path / "many" / "samples.json").read_text())["samples"]
     assert [entry["seed"] for entry in listed] == list(range(64))
     for entry in listed:
         assert hashlib.sha256((tmp_path / "many" / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
     alone = (tmp_path / "alone" / "seed000037.png").read_bytes()
     assert alone == (tmp_path / "many" / "seed000037.png").read_bytes()
-    assert alone == (tmp_path / "eight" / "seed000037.png").read_bytes()
+    assert alone == (tmp_path / "few" / "seed000037.png").read_bytes()
     arrays = np.load(tmp_path / "arrays.npz")
     assert arrays["images"].shape == (64, 8, 8, 1)
     assert arrays["images"].dtype == np.uint8
@@ -115,17 +114,16 @@ def test_a_seed_is_the_same_bytes_however_it_is_made(command, trained, tmp_path)
         pixels = images.load_png(tmp_path / "many" / f"seed{seed:06d}.png")
         np.testing.assert_array_equal(arrays["images"][seed], pixels)
 
-    sample("0-63", "grid.png")
+    run_in(trained, "--seeds=0-63", "--output=grid.png")
     training = images.load_png(trained / "samples" / "step00000080.png")
     grid = images.load_png(tmp_path / "grid.png")
     np.testing.assert_array_equal(training[-grid.shape[0]:], grid)
 
 
-def test_labels_and_weights_are_chosen(command, trained, tmp_path):
+def test_labels_and_weights_are_chosen(trained, run_in, tmp_path):
     for name, options in {"zeros": ["--labels=0"], "ones": ["--labels=1"], "all": ["--labels=0-9"],
                           "raw": ["--labels=0", "--raw"]}.items():
-        code, _, err = command("sample", f"--workdir={trained}", "--seeds=0-19", f"--output={name}.npz", *options)
-        assert code == 0, err
+        run_in(trained, "--seeds=0-19", f"--output={name}.npz", *options)
     made = {name: np.load(tmp_path / f"{name}.npz") for name in ("zeros", "ones", "all", "raw")}
     assert made["all"]["labels"].tolist() == list(range(10)) * 2
     assert not np.array_equal(made["zeros"]["images"], made["ones"]["images"])
@@ -134,7 +132,7 @@ def test_labels_and_weights_are_chosen(command, trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_averages_and_statistics_are_made_afterwards(command, trained, tmp_path, same_bits):
+def test_averages_and_statistics_are_made_afterwards(trained, run_in, tmp_path, same_bits):
     """The average of a stored width is the stored one; standing statistics change the images, each time alike."""
     config, info = RunFolder(trained).config(), RunFolder(trained).info()
     experiment = Experiment(config, info, jax.devices()[:1])
@@ -149,8 +147,7 @@ def test_averages_and_statistics_are_made_afterwards(command, trained, tmp_path,
 
     for name, options in {"plain": [], "wide": ["--average_std=0.1"], "fresh": ["--standing=3"],
                           "again": ["--standing=3"]}.items():
-        code, _, err = command("sample", f"--workdir={trained}", "--seeds=0-7", f"--output={name}.npz", *options)
-        assert code == 0, err
+        run_in(trained, "--seeds=0-7", f"--output={name}.npz", *options)
     plain, wide, fresh, again = (np.load(tmp_path / f"{name}.npz")["images"]
                                  for name in ("plain", "wide", "fresh", "again"))
     assert not np.array_equal(plain, wide)
@@ -299,10 +296,9 @@ def test_refusals_of_a_run_with_a_w(styled, arguments, message, run_in):
     (["--langevin=5", "--step_size=2"], "above 0, and at most 1"),
     (["--truncation=0.5", "--cutoff=2"], "has no w"),
 ])
-def test_refusals(trained, arguments, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_refusals(trained, arguments, message, run_in, tmp_path):
     with pytest.raises(InputError, match=message):
-        sample.main([f"--workdir={trained}", "--output=x.png", *arguments])
+        run_in(trained, "--output=x.png", *arguments)
     assert not (tmp_path / "x.png").exists()
 
 

@@ -7,12 +7,10 @@ import json
 import re
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
 import jaxgan
-from jaxgan import config as config_lib
 from jaxgan import data, images, synthesize
 from jaxgan.data.digits import digits
 from jaxgan.data.source import ArraySource, materialise
@@ -25,14 +23,13 @@ from jaxgan.metrics.choice import choose
 from jaxgan.synthesis import card as cards
 from jaxgan.synthesis import labelled, making, place, scenes, search
 from jaxgan.trained import Trained
-from jaxgan.training_run import train
 
 OPENED = functools.cache(Trained)  # a run is opened once: its programs are compiled once, then
 COUNTS = (40, 24, 8)  # training images of the digits 0, 1 and 2; as many more of each are held out
 
 
 @pytest.fixture(scope="module")
-def made_of(small, tmp_path_factory):
+def made_of(run_of, tmp_path_factory):
     """`made_of(*overrides)` trains a run of 40 steps on some digits of three classes, of which one is rare."""
     folder = tmp_path_factory.mktemp("synthesize")
     source = digits(resolution=8).arrays
@@ -42,9 +39,8 @@ def made_of(small, tmp_path_factory):
              test_images=source.images[test_rows], test_labels=source.labels[test_rows])
 
     def make(name, *overrides):
-        config = config_lib.load(f"{small}:npz:{folder / 'three.npz'}", ["evaluate_every=0", *overrides])
-        train(config, folder / name, quiet=True, devices=jax.devices()[:1])
-        return folder / name
+        digits_of_three = {"name": "npz", "path": str(folder / "three.npz"), "resolution": 8}
+        return run_of(folder / name, "evaluate_every=0", f"data={digits_of_three}", *overrides)
     return make
 
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import images
+from jaxgan import images, main
 from jaxgan.config import from_json
 from jaxgan.data import Info
+from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.runs import RunFolder
 from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.signals import StopRequest
 
 
 def final_state(workdir):
@@ -40,7 +42,7 @@ def log(workdir):
             for record in records]
 
 
-def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small, tmp_path):
+def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small, tmp_path, monkeypatch, capsys):
     code, out, err = command("main", f"--config={small}")
     assert code == 0, err
     run = tmp_path / "outputs" / "small-digits"
@@ -66,15 +68,15 @@ def test_a_run_leaves_what_it_promises_and_a_finished_one_says_so(command, small
     assert Info.from_dict(environment["data"]).label_frequencies == pytest.approx([0.1] * 10, abs=0.01)
 
     before = {path: path.read_bytes() for path in run.rglob("*.png")}
-    code, out, _ = command("main", f"--config={small}")
-    assert code == 0
-    assert "is finished" in out
+    monkeypatch.chdir(tmp_path)
+    assert main.main([f"--config={small}"]) == 0
+    assert "is finished" in capsys.readouterr().out
     assert before == {path: path.read_bytes() for path in run.rglob("*.png")}
 
-    code, _, err = command("main", f"--config={small}", "--config.batch_size=32", "--config.loss.name=hinge")
-    assert code == 2
-    assert "batch_size: 16 -> 32" in err
-    assert "loss.name: 'non_saturating' -> 'hinge'" in err
+    with pytest.raises(InputError) as refusal:
+        main.main([f"--config={small}", "--config.batch_size=32", "--config.loss.name=hinge"])
+    assert "batch_size: 16 -> 32" in str(refusal.value)
+    assert "loss.name: 'non_saturating' -> 'hinge'" in str(refusal.value)
 
 
 @pytest.mark.slow
@@ -87,10 +89,9 @@ def test_a_trace_of_warm_steps(command, small, tmp_path):
     assert any("train_steps" in name for name in names)
 
 
-def test_killed_anywhere_a_run_ends_in_the_same_bits(command, small, tmp_path, same_bits):
+def test_killed_anywhere_a_run_ends_in_the_same_bits(command, run_of, small, tmp_path, same_bits):
     """N steps, kill -9, and the rest: checkpoint, pictures and log equal those of a run that was never stopped."""
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert command("main", f"--config={small}", f"--workdir={whole}")[0] == 0
+    whole, broken = run_of(tmp_path / "whole"), tmp_path / "broken"
     for step in (20, 60):
         process = command("main", f"--config={small}", f"--workdir={broken}", wait=False)
         wait_for(lambda step=step: (broken / "checkpoints" / str(step)).is_dir(), process)
@@ -109,6 +110,19 @@ def test_killed_anywhere_a_run_ends_in_the_same_bits(command, small, tmp_path, s
 
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_asks_for_a_stop_and_a_second_ctrl_c_does_not_wait(which):
+    before = signal.getsignal(which)
+    with StopRequest(ahead=3) as stop:
+        assert signal.getsignal(which) != before  # else it would end the tests
+        assert not stop.due(1)
+        signal.raise_signal(which)
+        assert stop.due(2)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(which) == before
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_asked_to_stop_a_run_checkpoints_and_leaves_with_130(command, small, tmp_path, same_bits, which):
     workdir = tmp_path / "run"
     process = command("main", f"--config={small}", f"--workdir={workdir}", "--config.total_kimg=16000",
@@ -123,10 +137,8 @@ def test_asked_to_stop_a_run_checkpoints_and_leaves_with_130(command, small, tmp
     assert int(final_state(workdir).step) == step > 0
 
 
-def test_the_two_last_and_the_best_checkpoints_are_kept(command, small, tmp_path):
-    workdir = tmp_path / "run"
-    assert command("main", f"--config={small}", f"--workdir={workdir}", "--config.evaluate_every=20",
-                   "--config.total_kimg=1.6")[0] == 0
+def test_the_two_last_and_the_best_checkpoints_are_kept(run_of, tmp_path):
+    workdir = run_of(tmp_path / "run", "evaluate_every=20", "total_kimg=1.6")
     scores = {record["step"]: record["eval/fd32_pixels8"] for record in log(workdir)}
     best = min(scores, key=scores.get)
     kept = {int(path.name) for path in (workdir / "checkpoints").iterdir()}

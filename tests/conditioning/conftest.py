@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -44,9 +45,16 @@ def ask():
               **fields):
         def output(logit, extra):
             return None if extra is None else DiscriminatorOutput(logit, extra=extra)
-        fields |= dict(images) | {"real_output": output(real_logit, real), "fake_output": output(fake_logit, fake)}
-        view = View(**{name: None for name in View._fields} | fields | {"key": keys.root(seed), "step": jnp.int32(0)})
+        networks = {name: value for name, value in fields.items() if callable(value)}
+        shown = {name: value for name, value in fields.items() if name not in networks} | dict(images)
+        shown |= {"real_output": output(real_logit, real), "fake_output": output(fake_logit, fake)}
         term, = (term for term in conditioning.terms if term.player == player)
-        value, _, metrics = term.apply(term.init(), view)
+
+        @jax.jit
+        def run(shown):
+            view = View(**dict.fromkeys(View._fields) | networks | shown | {
+                "key": keys.root(seed), "step": jnp.int32(0)})
+            return term.apply(term.init(), view)
+        value, _, metrics = run(shown)
         return value, metrics
     return apply

@@ -1,5 +1,6 @@
 """Views for terms to look at, made without an engine."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -36,7 +37,9 @@ def apply(view):
         part = REGULARIZERS[name](**arguments or {})
         if not isinstance(part, Regularizer):
             part, = (term for term in part if term.player == player)
-        return part.apply(part.init(), view(**fields))
+        networks = {key: value for key, value in fields.items() if callable(value)}
+        shown = {key: value for key, value in fields.items() if key not in networks}
+        return jax.jit(lambda shown: part.apply(part.init(), view(**networks, **shown)))(shown)
     return run
 
 

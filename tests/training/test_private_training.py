@@ -3,7 +3,6 @@
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -32,10 +31,15 @@ def private(tiny):
 
 
 def drawn(experiment, source, limit=2 << 30):
-    """The feed of step 0 and the batch of its first slot."""
+    """The feed of step 0 and the batch of its first slot, in NumPy."""
     feed = experiment.feed(Batches(source, experiment.config["batch_size"], 0, device_memory_limit=limit))
-    slots = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), feed.steps(0, 1))
-    return feed, read(slots, 0, feed.data)
+    slots = jax.tree.map(lambda leaf: leaf[0], jax.device_get(feed.steps(0, 1)))
+    return feed, jax.device_get(jax.jit(read, static_argnums=1)(slots, 0, feed.data))
+
+
+def shown(method, image, real):
+    """A batch of these images with labels and latents, in NumPy."""
+    return jax.device_get(Batch(image, real["label"], method.prior.sample(jax.random.key(1), (len(image),))))
 
 
 # the accountant
@@ -97,7 +101,7 @@ def test_the_places_suffice(count, rate):
 def test_fed_samples_are_the_resident_ones(private):
     experiment, source = private()
     resident, streamed = (drawn(experiment, source, limit)[1] for limit in (2 << 30, 0))
-    there = np.asarray(resident["present"])
+    there = resident["present"]
     np.testing.assert_array_equal(there, streamed["present"])
     np.testing.assert_array_equal(resident["image"][there], streamed["image"][there])
     np.testing.assert_array_equal(resident["label"][there], streamed["label"][there])
@@ -130,16 +134,14 @@ def test_gradients_are_those_of_a_loop(private, overrides):
     experiment, source = private("privacy.noise=1e-12", "privacy.clip=0.2", "privacy.epsilon=None", *overrides)
     method, state, key = experiment.method, experiment.initial_state(), jax.random.key(5)
     _, real = drawn(experiment, source)
-    present = np.asarray(real["present"])
+    present = real["present"]
     assert 0 < present.sum() < len(present)
-    image = jnp.where(present[:, None, None, None], real["image"], jnp.nan)
-    z = method.prior.sample(jax.random.key(1), (len(present),))
-    batch = Batch(image, real["label"], z)
+    batch = shown(method, np.where(present[:, None, None, None], real["image"], np.float32(np.nan)), real)
     want, count = by_hand(experiment, state, batch, present, key, 0.2)
     params = state.players["discriminator"].params
     value, got, outcome = jax.jit(
         lambda *arguments: method.privacy.gradients(method.phases[0].objective, *arguments))(
-            params, state, batch, jnp.asarray(present), key)
+            params, state, batch, present, key)
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want)):
         np.testing.assert_allclose(one, other / 16, atol=2e-6)
     assert count
@@ -154,17 +156,24 @@ def test_an_example_moves_the_sum_by_the_clip_at_most(private):
     experiment, source = private("privacy.noise=1e-12", "privacy.epsilon=None", "privacy.clip=0.05")
     method, state, key = experiment.method, experiment.initial_state(), jax.random.key(5)
     _, real = drawn(experiment, source)
-    present = np.asarray(real["present"]).copy()
-    batch = Batch(real["image"], real["label"], method.prior.sample(jax.random.key(1), (len(present),)))
-    made = jax.jit(lambda batch, present: method.privacy.gradients(
+    present, batch = real["present"], shown(method, real["image"], real)
+    compiled = jax.jit(lambda batch, present: method.privacy.gradients(
         method.phases[0].objective, state.players["discriminator"].params, state, batch, present, key)[1])
-    with_all = made(batch, jnp.asarray(present))
+
+    def made(batch, present):
+        return jax.device_get(compiled(batch, present))
+
+    def first(value):
+        image = batch.image.copy()
+        image[0] = value
+        return image
+    with_all = made(batch, present)
     without = present.copy()
     without[0] = False
-    for image, most in ((batch.image, 0.05), (batch.image.at[0].set(1e6), 0.05), (batch.image.at[0].set(jnp.nan), 0.0)):
-        one = made(batch._replace(image=image), jnp.asarray(present))
-        moved = jax.tree.map(jnp.subtract, one, made(batch, jnp.asarray(without)))
-        size = 16 * np.sqrt(sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(moved)))
+    for image, most in ((batch.image, 0.05), (first(1e6), 0.05), (first(np.nan), 0.0)):
+        one = made(batch._replace(image=image), present)
+        moved = jax.tree.map(np.subtract, one, made(batch, without))
+        size = 16 * np.sqrt(sum(np.sum(leaf**2) for leaf in jax.tree.leaves(moved)))
         assert size <= most * 1.001 + 1e-6
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(with_all))
 
@@ -174,12 +183,12 @@ def test_the_noise_has_the_scale_that_is_counted(private):
     experiment, source = private("privacy.noise=3.0", "privacy.clip=0.5", "discriminator.width=64")
     method, state = experiment.method, experiment.initial_state()
     _, real = drawn(experiment, source)
-    batch = Batch(real["image"], real["label"], method.prior.sample(jax.random.key(1), (len(real["image"]),)))
-    made = jax.jit(lambda key: method.privacy.gradients(
+    batch = shown(method, real["image"], real)
+    made = jax.jit(lambda batch, key: method.privacy.gradients(
         method.phases[0].objective, state.players["discriminator"].params, state, batch,
-        jnp.zeros(len(real["image"]), bool), key)[1])
-    one, other = (np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(made(jax.random.key(seed)))])
-                  for seed in (0, 1))
+        np.zeros(len(batch.image), bool), key)[1])
+    one, other = (np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(jax.device_get(
+        made(batch, jax.random.key(seed))))]) for seed in (0, 1))
     assert len(one) > 5000
     assert one.std() == pytest.approx(3.0 * 0.5 / 16, rel=0.05)
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
@@ -192,8 +201,9 @@ def test_the_generator_is_given_nothing_of_the_data(private):
     assert experiment.method.num_slots == 1
     compiled = jax.jit(lambda state, fed, held: make_steps(experiment.method)(state, fed, held, ("d", "g")))
     fed = feed.steps(0, 1)
-    other = {"image": feed.data["image"][::-1] // 2, "label": (feed.data["label"] + 1) % 10}
-    ends = [compiled(experiment.initial_state(), fed, held)[0] for held in (feed.data, other)]
+    held = jax.device_get(feed.data)
+    other = {"image": held["image"][::-1] // 2, "label": (held["label"] + 1) % 10}
+    ends = [compiled(experiment.initial_state(), fed, given)[0] for given in (held, other)]
     for one, two in zip(*(jax.tree.leaves(end.players["generator"]) for end in ends)):
         np.testing.assert_array_equal(one, two)
 
