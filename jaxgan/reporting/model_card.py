@@ -82,8 +82,10 @@ def loading(facts: Facts) -> list[str]:
                   block("python", "import jaxgan", "",
                         f'images = jaxgan.load("{facts.address or "."}").generate(range(16))  # uint8, by seed')]
     about = "; ".join(f"`{name}`: {what}" for name, what in facts.inputs.items())
-    examples = {"z": "z", "psi": "np.float32(0.7)", "label": f"np.arange(16, dtype=np.int32) % {facts.info.num_classes}"
-                if facts.info.label_kind == "class" else f"np.ones((16, {facts.info.num_classes}), np.float32)"}
+    info = facts.info
+    given = {"class": f"np.arange(16, dtype=np.int32) % {info.num_classes}"}.get(
+        info.label_kind, f"np.ones({(16, *(info.label_shape or (info.num_classes,)))}, np.float32)")
+    examples = {"z": "z", "psi": "np.float32(0.7)", "label": given}
     if "generator.stablehlo" in facts.files:
         found += [f"With jax alone, on CPU, CUDA or TPU ({about}):", block(
             "python", "from pathlib import Path", "import numpy as np", "from jax import export", "",
