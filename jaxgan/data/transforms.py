@@ -30,6 +30,7 @@ GREY = ("1", "L", "LA", "La", "I", "F")  # and every I;16
 # read by code that few have looked at.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "TGA", "AVIF")
 PILLOW_LIMIT = 178  # megapixels above which Pillow itself refuses
+BOMB_BYTES, BOMB_RATIO = 1 << 26, 10_000  # pixels of so much from a file so much smaller are no picture
 
 # Between 89 and 178 megapixels Pillow only warns; our own limit speaks instead.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -142,6 +143,9 @@ def opened(file: bytes | Path, max_megapixels: float) -> Iterator[Image.Image]:
             width, height = image.size
             if width * height > max_megapixels * 1e6:
                 raise BadImageError(f"declares {width}x{height} pixels, more than max_megapixels={max_megapixels:g}")
+            held = len(file) if isinstance(file, bytes) else file.stat().st_size
+            if width * height * len(image.getbands()) > max(BOMB_BYTES, BOMB_RATIO * held):
+                raise BadImageError(f"declares {width}x{height} pixels in {held:,} bytes")
             yield image
     except BadImageError:
         raise

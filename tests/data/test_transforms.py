@@ -111,6 +111,13 @@ def test_the_limit_is_on_the_declared_size():
     assert header(file[:file.index(b"IDAT") + 4], 1) == (501, 1000, 1)  # nothing but the header is read
 
 
+def test_pixels_that_a_file_cannot_hold_are_refused(root):
+    spoiled = root / "tests" / "corpus" / "image" / "879bd80e767d"  # a TIFF of 7×9 pixels that says it is far higher
+    for file in (spoiled, spoiled.read_bytes()):
+        with pytest.raises(BadImageError, match="declares 7x6946825 pixels in 406 bytes"):
+            decode(file, Transform((2, 2), 3))
+
+
 @pytest.mark.parametrize("file", [b"", b"some text", b"\x89PNG\r\n\x1a\n" + bytes(30)])
 def test_what_is_no_image(file):
     for read in (lambda: header(file, 64), lambda: decode(file, Transform((2, 2), 3))):
