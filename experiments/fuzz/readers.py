@@ -98,6 +98,34 @@ def open_folder(path: Path) -> None:
         _ = [source[index] for index in range(len(source))]
 
 
+def dicom_files() -> list[bytes]:
+    """Grey with a window, several frames, colour, and packed."""
+    from pydicom import uid
+    from pydicom.dataset import Dataset, FileMetaDataset
+    found = []
+    for shape, kind, packed in (((9, 7), np.int16, False), ((3, 9, 7), np.uint16, False), ((9, 7, 3), np.uint8, False),
+                                ((9, 7), np.uint16, True)):
+        dataset, colour = Dataset(), shape[-1] == 3
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        dataset.file_meta.MediaStorageSOPClassUID = uid.SecondaryCaptureImageStorage
+        dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        dataset.set_pixel_data(rng().integers(0, 200, shape).astype(kind), "RGB" if colour else "MONOCHROME1",
+                               8 * np.dtype(kind).itemsize, generate_instance_uid=False)
+        if not colour:
+            dataset.WindowCenter, dataset.WindowWidth, dataset.RescaleSlope, dataset.RescaleIntercept = 90, 120, 2, -5
+        if packed:
+            dataset.compress(uid.RLELossless, generate_instance_uid=False)
+        found.append(saved(dataset.save_as, enforce_file_format=True))
+    return found
+
+
+def nifti_files() -> list[bytes]:
+    import nibabel
+    return [nibabel.Nifti1Image(rng().integers(0, 200, (7, 9, 2)).astype(kind), np.diag([-2, -1, 3, 1])).to_bytes()
+            for kind in (np.int16, np.uint8, np.float32)]
+
+
 def tables() -> list[bytes]:
     return [b"file,label\na.png,cat\nb.png,dog\n", b"file,x,y\na.png,0.5,-1\nb.png,1e3,2\n",
             "\ufefffile,label\r\n\"a.png\",\"ä, b\"\r\nb.png,3\r\n".encode()]
@@ -243,6 +271,8 @@ READERS: dict[str, Reader] = {
     "npz": Reader("images.npz", npz_files, lambda path: data.open({"name": "npz", "path": str(path)}),
                   (mutations.raw, mutations.zipped(), mutations.zipped(mutations.npy))),
     "image": Reader("image.png", image_files, open_folder, (mutations.raw, mutations.png)),
+    "dicom": Reader("image.dcm", dicom_files, open_folder, (mutations.raw,)),
+    "nifti": Reader("image.nii", nifti_files, open_folder, (mutations.raw,)),
     "labels": Reader("labels.csv", tables,
                      lambda path: data.open({"name": "folder", "path": str(path.parent)}),
                      (mutations.raw, mutations.lines(mutations.raw)), two_pictures),

@@ -7,7 +7,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
 from jaxgan.errors import InputError
 
@@ -65,7 +64,7 @@ def radial_lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> 
 
     taps must be even: no tap lies at the centre, where the jinc is a limit.
     """
-    from scipy import signal
+    from scipy import signal, special
     position = (np.arange(taps) - (taps - 1) / 2) / rate
     radius = np.hypot(position[:, None], position)
     window = np.kaiser(taps, signal.kaiser_beta(signal.kaiser_atten(taps, 4 * half_width / rate)))

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,7 +86,7 @@ class Cache:
             size = os.fstat(file.fileno()).st_size - DIGEST
             if size > 0 and _digest(file, size) == file.read():
                 file.seek(0)
-                with suppress(Exception):  # signed, and yet no array: not written by this class
+                with suppress(Exception), warnings.catch_warnings(action="ignore"):  # signed, and yet not of this class
                     np.lib.format.read_magic(file)
                     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                     if dtype.hasobject:  # numpy would take the bytes for addresses

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack
 
 from jaxgan.errors import InputError
 from jaxgan.metrics.base import Metric, Moments, Sample, Sides, moments
@@ -120,6 +119,7 @@ def fit_moments(found: Moments) -> Gaussian:
         return Gaussian(found.mean, np.linalg.cholesky(found.covariance).T)
     except np.linalg.LinAlgError:
         pass
+    from scipy.linalg import lapack  # not above: slow to import, and seldom wanted
     upper, pivots, rank, _ = lapack.dpstrf(found.covariance)
     factor = np.empty((rank, len(found.mean)))
     factor[:, pivots - 1] = np.triu(upper[:rank])

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from jaxgan.metrics.base import Moments, Sample, moments
 
@@ -40,6 +39,7 @@ def of_groups(whole: Mapping[str, float], left_out: Sequence[Mapping[str, float]
 
 
 def _margin(error: float, count: int) -> float:
+    from scipy.special import stdtrit  # not above: slow to import, and wanted at the very end
     return float(stdtrit(count - 1, 0.5 + LEVEL / 2)) * error
 
 

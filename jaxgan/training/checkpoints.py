@@ -13,9 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from etils import epath
-from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from jaxgan import buckets, processes
 from jaxgan.errors import InputError
@@ -43,6 +41,8 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax reports all it looks at, and twice what it raises
         self.folder, self._before_save = folder if buckets.is_bucket(folder) else folder.absolute(), before_save
         self._check_scores(read_only)
+        import orbax.checkpoint as ocp  # half a second, which many a command never needs
+        from orbax.checkpoint.checkpoint_managers import preservation_policy
         keep = preservation_policy.AnyPreservationPolicy([
             preservation_policy.LatestN(2),
             # Orbax keeps the end of the sorted list: descending, so that the lowest score stays.
@@ -52,6 +52,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(preservation_policy=keep, best_fn=_score, best_mode="min",
                                                read_only=read_only, create=not read_only,
                                                cleanup_tmp_directories=not read_only)
+        self._args = ocp.args
         self.manager = ocp.CheckpointManager(self.folder, options=options,
                                              item_handlers=ocp.StandardCheckpointHandler())  # for item_metadata
         if getattr(sys.unraisablehook, "func", None) is not _report:
@@ -90,7 +91,7 @@ class Checkpoints:
             self._before_save()
         packed = _pack(state)
         with self._written():
-            self.manager.save(step, args=ocp.args.StandardSave(packed), force=True,
+            self.manager.save(step, args=self._args.StandardSave(packed), force=True,
                               metrics=None if score is None else {SCORE: float(score)},
                               custom_metadata={CHECKSUMS: integrity.checksums(packed)})
 
@@ -150,7 +151,7 @@ class Checkpoints:
         """Reads a checkpoint and compares it with its checksums; those of before there were any have none."""
         with _readable():
             metadata = self.manager.metadata(step).custom_metadata
-            packed = self.manager.restore(step, args=ocp.args.StandardRestore(like))
+            packed = self.manager.restore(step, args=self._args.StandardRestore(like))
         if metadata:
             integrity.compare(integrity.checksums(packed), metadata.get(CHECKSUMS, {}))
         return packed
