@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from jaxgan.metrics.choice import Spec
 from jaxgan.metrics.features import CachedSample, Extractor
 from jaxgan.runs import CONVERTED, RunFolder
 from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.state import TrainState
 from jaxgan.typing import PyTree
 
 CALIBRATION_IMAGES = 2048  # of each side; of the real ones, all where there are fewer
@@ -33,7 +35,7 @@ class Trained:
     """The run in `workdir` at a checkpoint. real: data that stand for its own, as `inputs.open_data` reads them.
     trust: as `RunFolder.config` says.
 
-    Raises InputError where there is no such run or checkpoint; its data are opened when first asked for.
+    Raises InputError where there is no such run or checkpoint; its data and its state are read when first asked for.
     """
 
     def __init__(self, workdir: Path | str, checkpoint: str = "latest", real: str | None = None, trust: bool = False):
@@ -41,11 +43,15 @@ class Trained:
         self.config = self.folder.config(trust)
         self.experiment = Experiment(self.config, self.folder.info(), examples=lambda: self.real.source)
         self.info = self.experiment.info
-        checkpoints = Checkpoints(self.folder.checkpoints, read_only=True)
-        self.step = checkpoints.choose(checkpoint)
-        self.state = checkpoints.restore(self.step, self.experiment.abstract_state())
-        checkpoints.close()
+        self._checkpoints = Checkpoints(self.folder.checkpoints, read_only=True)
+        self.step = self._checkpoints.choose(checkpoint)
         self._real = real
+
+    @functools.cached_property
+    def state(self) -> TrainState:
+        """Read when it is first asked for, so that a command can refuse its other options before."""
+        with closing(self._checkpoints) as checkpoints:
+            return checkpoints.restore(self.step, self.experiment.abstract_state())
 
     @property
     def title(self) -> str:
