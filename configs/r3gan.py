@@ -16,9 +16,8 @@ D and G see separate real batches, each fake beside a real image of its label. M
 | imagenet64 | tfds:imagenet2012 | 4,096 | 1 to 0.1 | 0.4 | 50 million | 2.09 after 1,000 million |
 
 The cosines are 20 million images long, 200 million on ImageNet. `cifar10` also stands for any DATA of its own, as does
-`ffhq64:DATA`. Differences: the penalties draw augmentations of their own, where the authors' code takes the gradient of
-the very logits the loss has; the lengths of the FFHQ runs, and of ImageNet's at 32 pixels, are set here to 250 and
-1,000 million. The authors' CIFAR-10 run took four days on eight L40s.
+`ffhq64:DATA`. Difference: the lengths of the FFHQ runs, and of ImageNet's at 32 pixels, are set here to 250 and 1,000
+million. The authors' CIFAR-10 run took four days on eight L40s.
 
 On a laptop: `configs/r3gan.py:tiny`, on digits, or `tiny:DATA`. It needs its wide last stage: with a discriminator of
 16 features in the place of 64, each class collapses to nearly one image.

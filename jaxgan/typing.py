@@ -30,8 +30,11 @@ class View(NamedTuple):
     the parameters being differentiated, the augmentation inside `discriminator`; statistics they would update are
     dropped. Images are float32 [B, H, W, C] in [-1, 1], not augmented. `fake` carries gradient where it depends on
     `params`: in the generator's update, and in the discriminator's where it has moved the latents.
-    `real_output` is None where the objective has not looked at real images. `mapping(z, label) -> w` and
-    `synthesis(w) -> image` are the two halves of `generator`, None where it is not made of two.
+    `real_gradient()` and `fake_gradient()` are the derivatives of the summed logits of `real_output` and `fake_output`
+    with respect to the images: of the passes that these came from, so that nothing is computed twice, and without a
+    derivative in the images. What is of real images is None where the objective has not looked at them.
+    `mapping(z, label) -> w` and `synthesis(w) -> image` are the two halves of `generator`, None where it is not made
+    of two.
     """
 
     generator: Callable[[Array, Array | None], Array]
@@ -46,6 +49,8 @@ class View(NamedTuple):
     key: Array
     step: Array
     images: Array  # real images seen so far: what schedules are functions of
+    real_gradient: Callable[[], Array] | None = None
+    fake_gradient: Callable[[], Array] | None = None
     mapping: Callable[[Array, Array | None], Array] | None = None
     synthesis: Callable[[Array], Array] | None = None
 

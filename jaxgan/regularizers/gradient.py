@@ -27,7 +27,7 @@ def r1(gamma: float | Schedule = 10.0, epsilon: float | None = None) -> Regulari
     sqrt(2)), and wants logits in float32. After Lin et al. 2025 (APT), who take a one-sided difference and do not
     divide by epsilon^2: their weight is gamma / (2 epsilon^2) here.
     """
-    return _zero_centred("r1", lambda view: view.real, gamma, epsilon)
+    return _zero_centred("r1", lambda view: view.real, lambda view: view.real_gradient, gamma, epsilon)
 
 
 def r2(gamma: float | Schedule = 10.0, epsilon: float | None = None) -> Regularizer:
@@ -36,7 +36,7 @@ def r2(gamma: float | Schedule = 10.0, epsilon: float | None = None) -> Regulari
     Beside `r1` it makes relativistic losses converge (Huang et al. 2024, R3GAN). A fake has the label of the real
     image beside it.
     """
-    return _zero_centred("r2", lambda view: jax.lax.stop_gradient(view.fake), gamma, epsilon)
+    return _zero_centred("r2", lambda view: view.fake, lambda view: view.fake_gradient, gamma, epsilon)
 
 
 def gradient_penalty(gamma: float | Schedule = 10.0) -> Regularizer:
@@ -95,8 +95,12 @@ def perturb(real: Array, alpha: Array, noise: Array, spread: float) -> Array:
 
 
 def squared_gradient_norm(view: View, image: Array) -> Array:
-    """||d logit_i / d image_i||^2, [B], at least float32."""
-    gradient = jax.grad(lambda x: view.discriminator(x, view.label).logit.sum())(image)
+    """||d logit_i / d image_i||^2, [B], at least float32, by a pass of its own."""
+    return squared_norm(jax.grad(lambda x: view.discriminator(x, view.label).logit.sum())(image))
+
+
+def squared_norm(gradient: Array) -> Array:
+    """[B, ...] -> [B], at least float32."""
     gradient = gradient.astype(jnp.promote_types(gradient.dtype, jnp.float32))
     return jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim)))
 
@@ -116,15 +120,14 @@ def root(squared: Array) -> Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0)
 
 
-def _zero_centred(name: str, image_of: Callable[[View], Array], gamma: float | Schedule,
-                  epsilon: float | None) -> Regularizer:
+def _zero_centred(name: str, image_of: Callable[[View], Array], gradient_of: Callable[[View], Callable[[], Array]],
+                  gamma: float | Schedule, epsilon: float | None) -> Regularizer:
     if epsilon is not None and epsilon <= 0:
         raise InputError(f"{name}: epsilon is {epsilon}; give a positive step, or none for the exact gradient.")
 
     def penalty(view: View) -> tuple[Array, dict[str, Array]]:
-        image = image_of(view)
-        squared = (squared_gradient_norm(view, image) if epsilon is None else
-                   estimated_squared_gradient_norm(view, image, keys.stream(view.key, name), epsilon))
+        squared = (squared_norm(gradient_of(view)()) if epsilon is None else
+                   estimated_squared_gradient_norm(view, image_of(view), keys.stream(view.key, name), epsilon))
         return at(gamma, view.images) / 2 * squared.mean(), {"grad_norm": _mean_norm(squared)}
 
     return stateless(penalty, player="discriminator")

@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgan import compilation, keys, processes
 from jaxgan.images import from_uint8
-from jaxgan.training.objectives import Batch, Parts, Scene, Stage, labels_of
+from jaxgan.training.objectives import Batch, Parts, Scene, Stage, batch_labels
 from jaxgan.training.parallel import AXIS, Axis, Parallel
 from jaxgan.training.state import TrainState
 from jaxgan.typing import Array, PyTree
@@ -92,12 +92,12 @@ def measure(parts: Parts, images_per_step: int, state: TrainState, train: PyTree
         params = state.players["discriminator"].params
         real, unseen = ({**each, "image": as_float(each["image"])} if each else {} for each in (real, unseen))
         scene = Scene(Stage(parts, HERE, images_per_step), "discriminator", params, state,
-                      Batch(real["image"], labels_of(parts.degrade, real, part, HERE), z), part)
+                      Batch(real["image"], batch_labels(parts.degrade, real, part, HERE), z), part)
         label = scene.batch.label
         images = {"real": scene.batch.image, "fake": scene.generate(z, label)[0]}
         shown = {name: (image, label) for name, image in images.items()}
         if unseen:
-            shown["unseen"] = unseen["image"], labels_of(parts.degrade, unseen, part, HERE)
+            shown["unseen"] = unseen["image"], batch_labels(parts.degrade, unseen, part, HERE)
         logits = {name: scene.discriminate(*given, name)[0].logit for name, given in shown.items()}
         if label is not None:
             images["relabelled"] = scene.generate(z, jnp.roll(label, 1, axis=0))[0]

@@ -63,7 +63,7 @@ class Batch(NamedTuple):
     z: Array
 
 
-def labels_of(degrade: Callable | None, real: Mapping[str, Array], key: Array, axis: Axis) -> Array | None:
+def batch_labels(degrade: Callable | None, real: Mapping[str, Array], key: Array, axis: Axis) -> Array | None:
     """The labels of a real batch: its own, or what `degrade` makes of its images. Images in [-1, 1]."""
     if degrade is None:
         label = real.get("label")
@@ -94,6 +94,14 @@ def forward(module: nn.Module, params: PyTree, variables: dict, *inputs, key: Ar
                         method=method)
 
 
+class Judged(NamedTuple):
+    """A pass of the discriminator. gradient: as `View` has it."""
+
+    output: DiscriminatorOutput
+    variables: dict[str, PyTree]
+    gradient: Callable[[], Array]
+
+
 class Stage(NamedTuple):
     """What every objective of a run is built on."""
 
@@ -110,6 +118,7 @@ class Scene:
         self.parts, self.state, self.batch, self.player, self.params = parts, state, batch, player, params
         self.key, self.z = axis.local(key), batch.z
         self.latent_cost = jnp.float32(0)
+        self.moved = any(term.part.latent for term in parts.terms.values())  # then fakes depend on D's params too
         for name, term in parts.terms.items():
             if term.part.latent:
                 self.z, cost = term.part.latent(state.parts[name], self.view(None, None, None, name))
@@ -140,20 +149,33 @@ class Scene:
         return forward(self.parts.networks["discriminator"], params, own if variables is None else variables,
                        image, label, key=key)
 
+    def judge(self, image: Array, stream_name: str, variables: dict | None = None) -> Judged:
+        """`discriminate` on labels of the batch, and the gradient of that pass: a penalty on it would otherwise make
+        the same pass, and go back through it, a second time."""
+        def total(image):
+            output, new = self.discriminate(image, self.batch.label, stream_name, variables)
+            return output.logit.sum(), (output, new)
+        value, pull, (output, new) = jax.vjp(total, image, has_aux=True)
+        if self.moved:
+            pull = jax.vjp(total, jax.lax.stop_gradient(image), has_aux=True)[1]
+        return Judged(output, new, lambda: pull(jnp.ones_like(value))[0])
+
     def mix_in(self, fake: Array) -> Batch:
         """The batch that the discriminator is shown as real from here on: an augmentation may put fakes in."""
         shown = mix(self.parts.augmentations, self.state.parts, self.batch.image, fake, stream(self.key, "mix"))
         self.batch = self.batch._replace(image=shown)
         return self.batch
 
-    def view(self, fake: Array | None, real_output, fake_output, name: str) -> View:
+    def view(self, fake: Array | None, of_real: Judged | None, of_fake: Judged | None, name: str) -> View:
         """What the term called `name` may look at."""
         return View(
             generator=lambda z, label: self.generate(z, label, name)[0],
             discriminator=lambda image, label: self.discriminate(image, label, name)[0],
             params=self.params, real=self.batch.image, fake=fake, label=self.batch.label, z=self.z,
-            real_output=real_output, fake_output=fake_output, key=stream(self.key, name), step=self.state.step,
+            real_output=of_real and of_real.output, fake_output=of_fake and of_fake.output,
+            key=stream(self.key, name), step=self.state.step,
             images=self.state.step.astype(jnp.float32) * self.images_per_step,
+            real_gradient=of_real and of_real.gradient, fake_gradient=of_fake and of_fake.gradient,
             mapping=self.half("mapping", name), synthesis=self.half("synthesis", name))
 
 
@@ -193,17 +215,17 @@ def discriminator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
         scene = Scene(stage, "discriminator", params, state, batch, key)
         fake = scene.generate(scene.z, batch.label)[0]
         batch = scene.mix_in(fake)
-        real_output, variables = scene.discriminate(batch.image, batch.label, "real")
-        fake_output, variables = scene.discriminate(fake, batch.label, "fake", variables)
-        loss = jnp.mean(parts.loss.discriminator(real_output.logit, fake_output.logit))
-        extra, states, metrics = apply_terms(
-            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name))
-        outputs = {"real": real_output, "fake": fake_output}
+        of_real = scene.judge(batch.image, "real")
+        of_fake = scene.judge(fake, "fake", of_real.variables)
+        outputs = {"real": of_real.output, "fake": of_fake.output}
+        loss = jnp.mean(parts.loss.discriminator(outputs["real"].logit, outputs["fake"].logit))
+        extra, states, metrics = apply_terms(terms, state.parts, lambda name: scene.view(fake, of_real, of_fake, name))
         logits = {f"d/logit_{what}": jnp.mean(output.logit) for what, output in outputs.items()}
         signs = {f"d/sign_{what}": axis.mean(jnp.mean(jnp.sign(output.logit))) for what, output in outputs.items()}
         states |= {name: part.control(state.parts[name], signs["d/sign_real"], batch.image.shape[0] * axis.size)
                    for name, part in parts.augmentations.items()}
-        return loss + extra + scene.latent_cost, Outcome(variables, states, {"d/loss": loss} | signs | logits | metrics)
+        return loss + extra + scene.latent_cost, Outcome(of_fake.variables, states,
+                                                         {"d/loss": loss} | signs | logits | metrics)
     return objective
 
 
@@ -214,12 +236,11 @@ def generator_loss(stage: Stage, terms: Mapping[str, Term]) -> Callable:
     def objective(params: PyTree, state: TrainState, batch: Batch, key: Array) -> tuple[Array, Outcome]:
         scene = Scene(stage, "generator", params, state, batch, key)
         fake, variables = scene.generate(scene.z, batch.label)
-        real_output = scene.discriminate(batch.image, batch.label, "real")[0] if parts.loss.paired else None
-        fake_output, _ = scene.discriminate(fake, batch.label, "fake")
-        losses = parts.loss.generator(fake_output.logit, real_output.logit if real_output else None)
-        loss = weighted_mean(parts, state, losses, fake_output.logit)
-        extra, states, metrics = apply_terms(
-            terms, state.parts, lambda name: scene.view(fake, real_output, fake_output, name))
+        of_real = scene.judge(batch.image, "real") if parts.loss.paired else None
+        of_fake = scene.judge(fake, "fake")
+        losses = parts.loss.generator(of_fake.output.logit, of_real.output.logit if of_real else None)
+        loss = weighted_mean(parts, state, losses, of_fake.output.logit)
+        extra, states, metrics = apply_terms(terms, state.parts, lambda name: scene.view(fake, of_real, of_fake, name))
         return loss + extra + scene.latent_cost, Outcome(variables, states, {"g/loss": loss} | metrics)
     return objective
 
@@ -243,8 +264,7 @@ def lazy_loss(stage: Stage, name: str) -> Callable:
         fake = scene.generate(scene.z, batch.label)[0]
         batch = scene.mix_in(fake) if player == "discriminator" else batch
         # What the term does not read, XLA leaves out.
-        view = scene.view(fake, scene.discriminate(batch.image, batch.label, "real")[0],
-                          scene.discriminate(fake, batch.label, "fake")[0], name)
+        view = scene.view(fake, scene.judge(batch.image, "real"), scene.judge(fake, "fake"), name)
         value, states, metrics = apply_terms({name: term}, state.parts, lambda _: view)
         return value * term.every, Outcome(state.players[player].variables, states, metrics)
     return objective

@@ -13,7 +13,7 @@ from jaxgan.images import from_uint8
 from jaxgan.privacy import DPSGD
 from jaxgan.terms import Regularizer
 from jaxgan.training.averages import Average
-from jaxgan.training.objectives import Batch, Outcome, labels_of
+from jaxgan.training.objectives import Batch, Outcome, batch_labels
 from jaxgan.training.parallel import Axis
 from jaxgan.training.phases import Phase
 from jaxgan.training.state import Player, TrainState
@@ -124,7 +124,7 @@ def turn(method: Method, phase: Phase, state: TrainState, real: Mapping[str, Arr
     """One optimizer step of one player. Only that player's variables are committed."""
     # Drawn for the global batch and then split, so that z does not depend on the number of devices.
     z = method.prior.sample(keys.stream(key, "z"), (len(real["image"]) * method.axis.size,))
-    batch = Batch(real["image"], labels_of(method.degrade, real, key, method.axis), method.axis.split(z))
+    batch = Batch(real["image"], batch_labels(method.degrade, real, key, method.axis), method.axis.split(z))
     player = state.players[phase.player]
     if method.privacy and phase.player == method.privacy.player:
         made = method.privacy.gradients(phase.objective, player.params, state, batch, real["present"], key)

@@ -1,5 +1,7 @@
 """Views for terms to look at, made without an engine."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,10 @@ def view():
         def output(logit):
             return logit if logit is None or isinstance(logit, DiscriminatorOutput) else DiscriminatorOutput(logit)
         fields |= {name: output(fields.get(name)) for name in ("real_output", "fake_output")}
+        if discriminator:
+            fields |= {f"{name}_gradient": functools.partial(
+                jax.grad(lambda image: discriminator(image).sum()), fields[name]) for name in ("real", "fake")
+                if name in fields}
         return View(**{name: None for name in View._fields} | fields | {
             "discriminator": discriminator and (lambda image, label: DiscriminatorOutput(discriminator(image))),
             "generator": generator and (lambda z, label: generator(z)),

@@ -12,9 +12,10 @@ from jaxgan import data, images
 from jaxgan.data.pipeline import Batches
 from jaxgan.experiment import Experiment
 from jaxgan.regularizers import REGULARIZERS
-from jaxgan.terms import Regularizer, stateless
+from jaxgan.terms import Regularizer, nothing, stateless
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
+from jaxgan.training.objectives import Batch
 from jaxgan.training.phases import next_segment
 from jaxgan.training.update import make_steps
 
@@ -278,3 +279,54 @@ def test_fakes_mixed_in_are_what_every_term_of_the_discriminator_sees(tiny, monk
     term = f"regularizers.gap={({'name': 'gap', 'every': every})}"
     _, metrics = run(tiny(term, "augmentation.apa={'name': 'apa', 'p': 1.0}"), 1)
     assert metrics[0][1]["d/gap_gap"] == 0
+
+
+def off():
+    """A regularizer that logs how far the gradients of the loss's passes are from those of passes of its own."""
+    def look(view):
+        shown = {"real": (view.real, view.real_gradient), "fake": (view.fake, view.fake_gradient)}
+        return jnp.float32(0), {name: jnp.abs(gradient() - jax.grad(
+            lambda x: view.discriminator(x, view.label).logit.sum())(image)).max()
+            for name, (image, gradient) in shown.items()}
+    return stateless(look, "discriminator")
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_term_is_given_the_gradients_of_the_passes_of_the_loss(tiny, monkeypatch, every):
+    monkeypatch.setitem(REGULARIZERS, "off", off)
+    _, metrics = run(tiny(f"regularizers.off={({'name': 'off', 'every': every})}"), 1)
+    assert metrics[0][1]["d/off_real"] < 1e-6
+    assert metrics[0][1]["d/off_fake"] < 1e-6
+
+
+def test_penalties_of_gradients_ask_for_no_further_pass(tiny):
+    """R1 and R2 go back through the discriminator, and not forward: they are of the passes that the loss has."""
+    def passes(*overrides):
+        config = tiny("data.resolution=16", *DCGAN, *overrides)
+        experiment = Experiment(config, data.open(config["data"]).info, jax.devices()[:1])
+        state, real = experiment.initial_state(), jax.ShapeDtypeStruct((4, 16, 16, 1), jnp.float32)
+        label, z = jax.ShapeDtypeStruct((4,), jnp.int32), jax.ShapeDtypeStruct((4, 4), jnp.float32)
+        traced = jax.make_jaxpr(experiment.method.phases[0].objective)(
+            state.players["discriminator"].params, state, Batch(real, label, z), state.key)
+        return str(traced).count("gan_convolution[")
+    assert passes("regularizers.r1=r1", "regularizers.r2=r2") == passes() > 0
+
+
+def test_r2_sends_no_gradient_into_fakes_that_depend_on_the_discriminator(tiny, monkeypatch):
+    """Where a term moves the latents by D's parameters, it is as if they had been drawn there."""
+    def gradient(through):
+        def moved(_, view):
+            shift = sum(leaf.sum() for leaf in jax.tree.leaves(view.params))
+            return view.z + (shift if through else jax.lax.stop_gradient(shift)), jnp.float32(0)
+        monkeypatch.setitem(REGULARIZERS, "mover", lambda: Regularizer(
+            lambda: (), nothing, "discriminator", latent=moved))
+        config = tiny("data.resolution=16", *DCGAN, "regularizers.mover=mover",
+                      "regularizers.r2={'name': 'r2', 'every': 2}")
+        source = data.open(config["data"])
+        experiment = Experiment(config, source.info, jax.devices()[:1])
+        state, shown = experiment.initial_state(), source.arrays
+        batch = Batch(images.from_uint8(shown.images[:4]), jnp.asarray(shown.labels[:4]), jnp.ones((4, 4)))
+        phase, = (phase for phase in experiment.method.phases if phase.every == 2)
+        return jax.grad(lambda params: phase.objective(params, state, batch, state.key)[0])(
+            state.players["discriminator"].params)
+    close(gradient(True), gradient(False), 1e-6)
