@@ -23,6 +23,7 @@ from jaxgan.training.logging import MetricsWriter, Progress, read_metrics
 from jaxgan.training.loop import Hooks, Trainer
 from jaxgan.training.profiling import Profiler
 from jaxgan.training.state import TrainState
+from jaxgan.typing import PyTree
 
 FRAMES = 200      # of the animation, at most: they are in memory all at once
 NUM_TILES = 64     # images of the fixed-seed grid
@@ -227,13 +228,17 @@ class Studio:
             points = self.experiment.generate(weights, range(NUM_POINTS)).reshape(NUM_POINTS, -1)
             return images.scatter(points, self.real(NUM_POINTS).reshape(-1, points.shape[1]), title)
         if self.experiment.info.label_kind == "image":
-            given = self.experiment.draw_labels(range(NUM_ROWS))
-            made = self.experiment.generate(weights, range(NUM_ROWS), given)
-            real = self.real(NUM_ROWS)
-            if np.array_equal(images.to_uint8(given), real):  # the data are what is given, and nothing is true beside
-                return images.side_by_side([given, made], title + " · given, made")
-            return images.side_by_side([given, made, real], title + " · given, made, true")
+            return self.translated(weights, title)
         return images.grid(self.experiment.generate(weights, range(NUM_TILES)), columns=8, title=title)
+
+    def translated(self, weights: PyTree, title: str) -> np.ndarray:
+        """Images beside what they were made from, and beside the truth where there is one."""
+        given = self.experiment.draw_labels(range(NUM_ROWS))
+        made = self.experiment.generate(weights, range(NUM_ROWS), given)
+        if getattr(self.experiment.parts.networks["generator"], "two_way", False):
+            (first, second), (to_first, to_second) = (np.split(np.asarray(both), 2, axis=1) for both in (given, made))
+            return images.side_by_side([first, to_second, second, to_first], title + " · given, made; the other way")
+        return images.side_by_side([given, made, self.real(NUM_ROWS)], title + " · given, made, true")
 
     def is_finished(self) -> bool:
         """Whether what `finish` writes is there; it is not where the process was killed while drawing."""

@@ -1,6 +1,8 @@
 """Images of two kinds translated into each other: which network sees which, and what comes back."""
 
 import functools
+from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +10,13 @@ import numpy as np
 import pytest
 
 from jaxgan import config as config_lib
-from jaxgan import data, keys
+from jaxgan import data, images, keys, training_run
 from jaxgan.data.pipeline import Batches
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.models import cyclegan
 from jaxgan.regularizers import REGULARIZERS
+from jaxgan.reporting.page.encoding import tiles_of
 from jaxgan.training.feed import Feed
 from jaxgan.training.update import make_steps
 
@@ -106,3 +109,18 @@ def test_two_steps_move_all_four_networks(root):
         old, new = before.players[player].params, state.players[player].params
         for name in old:
             assert any(jax.tree.leaves(jax.tree.map(lambda a, b: bool(np.any(a != b)), old[name], new[name]))), name
+
+
+def test_the_picture_shows_both_ways():
+    """Each image of the first kind, what became of it, and the same from the second kind: twice in a row of tiles."""
+    first, to_second, second, to_first = levels = 0.0, 0.2, -0.4, -0.8
+
+    def halves(upper, lower):
+        return np.concatenate([np.full((16, 4, 4, 1), level, np.float32) for level in (upper, lower)], axis=1)
+    experiment = SimpleNamespace(
+        info=SimpleNamespace(kind="image", label_kind="image"), weights=lambda state: {},
+        parts=SimpleNamespace(networks={"generator": SimpleNamespace(two_way=True)}),
+        draw_labels=lambda seeds: halves(first, second), generate=lambda *_: halves(to_first, to_second))
+    studio = training_run.Studio(experiment, None, SimpleNamespace(samples=Path(), path=Path()), None)
+    tiles = tiles_of(studio.picture({}, "title"), (4, 4, 1))
+    assert tiles[:, 0, 0, 0].tolist() == images.to_uint8(np.float32(levels * 16)).tolist()
