@@ -24,14 +24,12 @@ def parse(argv: list[str]):
                         help="what distances are taken of: pixels, discriminator, classifier, inception, … (default: "
                              "pixels,discriminator); the gallery is of the first")
     parser.add_argument("--num", type=int, default=2000, metavar="N", help="samples, seeds 0 to N - 1 (default: 2000)")
-    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
-    parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    command.add_state(parser)
     command.add_trust(parser)
     arguments = parser.parse_args(argv)
     if arguments.num < 100:
         raise InputError(f"--num={arguments.num}: fewer than 100 samples show nothing; give more.")
-    if arguments.output.exists() and not arguments.output.is_dir():
-        raise InputError(f"--output={arguments.output} is a file: give a folder.")
+    command.check_folder(arguments.output)
     return arguments
 
 
@@ -47,14 +45,12 @@ def main(argv: list[str]) -> int:
     spaces = list(dict.fromkeys(arguments.features.split(",")))
     found = auditing.audited(run, run.experiment.weights(run.state, arguments.raw), held_out(arguments, run), spaces,
                              arguments.num)
-    try:
+    with command.writing(arguments.output):
         images.save_png(found.gallery, arguments.output / "closest.png")
         for name, text in (("audit.json", json.dumps(found.record, indent=2) + "\n"),
                            ("audit.html", auditing.page(found))):
             with images.replacing(arguments.output / name) as file:
                 file.write(text.encode())
-    except OSError as error:
-        raise InputError(f"Cannot write {arguments.output} ({error.strerror}): choose another --output.") from error
     first, white = found.record["memorization"][0], found.record["membership"][0]
     print(f"Wrote audit.html, audit.json and closest.png to {arguments.output}: {first['copies']:,} copies, distance "
           f"ratio {first['ratio']:.2f}; the discriminator's logit tells members with advantage "

@@ -10,7 +10,7 @@ from jaxgan.data.source import Arrays, Source, materialise, read
 from jaxgan.images import to_uint8
 from jaxgan.inputs import Input
 from jaxgan.latents import neighbours
-from jaxgan.metrics.memorization import authentic, nearest
+from jaxgan.metrics.memorization import against, authentic, nearest
 from jaxgan.privacy.attacks import attack
 from jaxgan.reporting.page.markup import document, element, section, table
 from jaxgan.reporting.page.pictures import image
@@ -42,8 +42,7 @@ class Audit(NamedTuple):
 def audited(run: Trained, weights: PyTree, held_out: Input, spaces: Sequence[str], num: int) -> Audit:
     """Looks at `num` samples of the first seeds in each feature space: "pixels", "discriminator", or a backbone."""
     labels = run.draw_labels(np.arange(num)) if run.draw_labels else None
-    made = run.experiment.generate(weights, range(num), labels)
-    made = to_uint8(made)
+    made = to_uint8(run.experiment.generate(weights, range(num), labels))
     train, unseen = materialise(run.real.source), some(held_out.source)
     shown = np.concatenate([made, unseen.images])
     shown_labels = None if labels is None else np.concatenate([labels, unseen.labels])
@@ -72,9 +71,9 @@ def some(source: Source) -> Arrays:
 def copied(real: np.ndarray, fake: np.ndarray, new: np.ndarray) -> dict[str, float]:
     """How near fakes come to training images, against new real ones; features [N, D]."""
     near, usual = nearest(fake, real)[0], nearest(new, real)[0]
-    return {"fake_median": float(np.median(near)), "held_out_median": float(np.median(usual)),
-            "ratio": float(np.median(near) / max(np.median(usual), 1e-12)),
-            "close": float(np.mean(near < np.percentile(usual, 1))), "copies": int(np.sum(near == 0)),
+    ratio, close = against(near, usual)
+    return {"fake_median": float(np.median(near)), "held_out_median": float(np.median(usual)), "ratio": ratio,
+            "close": close, "copies": int(np.sum(near == 0)),
             "authpct": authentic(real, fake), "held_out_authpct": authentic(real, new)}
 
 

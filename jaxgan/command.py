@@ -5,7 +5,8 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,11 +35,17 @@ def add_trust(parser: Parser) -> None:
                         help="a run may name parts from outside jaxgan, whose code is then executed")
 
 
+def add_state(parser: Parser, group: argparse._ActionsContainer | None = None) -> None:
+    """The options that say which weights of a run are meant. group: that of which --raw is one."""
+    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
+    (group or parser).add_argument("--raw", action="store_true",
+                                   help="the weights of the last step, not their average")
+
+
 def add_weights(parser: Parser) -> None:
     """The options that say what of a run makes images, and how near to the middle: see `Trained.choose_weights`."""
-    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
     weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    add_state(parser, weights)
     weights.add_argument("--average_std", type=float, metavar="STD",
                          help="an average as wide as this share of training, put together from those that "
                               "config.average_every stored")
@@ -50,6 +57,21 @@ def add_weights(parser: Parser) -> None:
     parser.add_argument("--cutoff", type=int, metavar="N", help="with --truncation: of the first N rows of w alone")
     parser.add_argument("--centres", type=int, metavar="K",
                         help="with --truncation: w drawn towards the nearest of K centres, such as 64, of its class")
+
+
+def check_folder(path: Path, option: str = "--output") -> None:
+    """Refuses a file where a folder is to be written."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{option}={path} is a file: give a folder.")
+
+
+@contextmanager
+def writing(path: Path, option: str = "--output") -> Iterator[None]:
+    """What cannot be written inside is refused, by the option that says where."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"Cannot write {path} ({error.strerror}): choose another {option}.") from error
 
 
 def check_needed(arguments: argparse.Namespace, needed: Mapping[str, str]) -> None:

@@ -32,8 +32,7 @@ def parse(argv: list[str]):
                              "many as in training where those are more)")
     parser.add_argument("--num", type=int, default=1000, metavar="N",
                         help="with --measure: the first N (default: 1000)")
-    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
-    parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    command.add_state(parser)
     parser.add_argument("--real", metavar="P", help="images that stand for the training data, where they are gone")
     command.add_trust(parser)
     arguments = parser.parse_args(argv)
@@ -41,8 +40,7 @@ def parse(argv: list[str]):
         raise InputError(f"--tile={arguments.tile}: give {LEAST_TILE} or more.")
     if arguments.num < 1:
         raise InputError(f"--num={arguments.num}: give 1 or more.")
-    if arguments.output.exists() and not arguments.output.is_dir():
-        raise InputError(f"--output={arguments.output} is a file: give a folder.")
+    command.check_folder(arguments.output)
     return arguments
 
 
@@ -62,10 +60,8 @@ def main(argv: list[str]) -> int:
     if found is None and enhancer.direction:
         raise InputError(f"--measure={arguments.measure}: {run.folder.name} translates images that do not belong to "
                          "others, so there are none to compare with.")
-    try:
+    with command.writing(arguments.output):
         print(measure(arguments, run, weights) if found is None else enhance(arguments, enhancer, found))
-    except OSError as error:
-        raise InputError(f"Cannot write {arguments.output} ({error.strerror}): choose another --output.") from error
     return command.DONE
 
 

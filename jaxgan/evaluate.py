@@ -5,7 +5,6 @@ Every number comes with its protocol and an interval; a score takes its name fro
 
 import argparse
 import json
-import re
 from pathlib import Path
 
 from jaxgan import command
@@ -37,8 +36,7 @@ def parse(argv: list[str]):
     parser.add_argument("--draws", type=int, metavar="R",
                         help="what intervals follow from: samples of a run by as many seeds (default: "
                              f"{DRAWS}), groups left out of a set (default: 10); 1 for no interval")
-    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
-    parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    command.add_state(parser)
     parser.add_argument("--json", type=Path, metavar="F", help="write the results there, for programs")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write a page with pictures there")
     parser.add_argument("--no_cache", action="store_true", help="neither read nor keep features and values")
@@ -66,8 +64,8 @@ def check(arguments) -> None:
         raise InputError(f"--seed={arguments.seed}: give a number from 0 to {MAX_SEED}.")
     if arguments.json and (not arguments.json.parent.is_dir() or arguments.json.is_dir()):
         raise InputError(f"--json={arguments.json}: name a file in a folder that exists.")
-    if arguments.report and arguments.report.exists() and not arguments.report.is_dir():
-        raise InputError(f"--report={arguments.report} is a file: give a folder.")
+    if arguments.report:
+        command.check_folder(arguments.report, "--report")
 
 
 def main(argv: list[str]) -> int:
@@ -81,14 +79,15 @@ def main(argv: list[str]) -> int:
 
     from jaxgan import compilation
     from jaxgan.metrics.cache import Cache, default_folder
+    from jaxgan.metrics.choice import in_options
     from jaxgan.reporting import scores
     from jaxgan.reporting.bars import Bars
     compilation.enable_cache()
     with Bars() as bars, Cache(None if arguments.no_cache else default_folder()) as cache:
         try:
             results, shown = evaluated(arguments, cache, bars)
-        except InputError as error:  # metrics and backbones are named in a config too, and say so
-            raise InputError(re.sub(r"^config\.(metrics|backbone)", r"--\1", str(error))) from error
+        except InputError as error:
+            raise InputError(in_options(error)) from error
         if arguments.report:
             from jaxgan.reporting.evaluation import write_report
             write_report(arguments.report, results, *shown)
@@ -143,11 +142,8 @@ def write_json(path: Path, results) -> None:
     import jaxgan
     from jaxgan.images import replacing
     text = json.dumps({"jaxgan": jaxgan.__version__, "results": results}, indent=2) + "\n"
-    try:
-        with replacing(path) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise InputError(f"Cannot write {path} ({error.strerror}): choose another --json.") from error
+    with command.writing(path, "--json"), replacing(path) as file:
+        file.write(text.encode())
 
 
 def compared(paths: list[Path], force: bool) -> str:

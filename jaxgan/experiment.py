@@ -56,9 +56,6 @@ class Experiment:
         private = privacy.build(config, self.info)
         self.parts = build_parts(config, self.info)._replace(degrade=degrade)
         self.method = build_method(config, self.parts, self.parallel.axis, private)
-        if private and degrade:
-            raise InputError("config.privacy: config.degradation shows the generator the data, only spoilt: leave one "
-                             "of the two out.")
         if private:
             kept = {name: set(jax.eval_shape(functools.partial(self.init_network, name), keys.root(0))) - {"params"}
                     for name in PLAYERS}

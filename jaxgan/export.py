@@ -21,8 +21,7 @@ def parse(argv: list[str]):
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the folder to write")
     parser.add_argument("--format", default=DEFAULT,
                         help=f"of {', '.join(FORMATS)}, with commas, or all (default: {DEFAULT})")
-    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
-    parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    command.add_state(parser)
     parser.add_argument("--scores", type=Path, action="append", default=[], metavar="F.json",
                         help="for the card: what jaxgan.evaluate --json wrote; that in the run's folder is found")
     parser.add_argument("--licence", metavar="ID",
@@ -63,15 +62,13 @@ def main(argv: list[str]) -> int:
     weights = run.experiment.weights(run.state, arguments.raw)
     facts = {"step": run.step, "weights": "raw" if arguments.raw else "average"}
     output = arguments.output
-    try:
+    with command.writing(output):
         said = exporting.write(output, arguments.format, run.experiment.sampler, weights, run.config, run.info, facts)
         made = run.experiment.generate(weights, range(model_card.TILES))
         images.save_png(images.grid(made, columns=8), output / exporting.PICTURE)
         card = model_card.write(told(arguments, run, facts, weights, evaluations(run.folder.path) | results))
         with images.replacing(output / exporting.CARD) as file:
             file.write(card.encode())
-    except OSError as error:
-        raise InputError(f"Cannot write {output} ({error.strerror}): choose another --output.") from error
     print("\n".join([f"Wrote {output} from step {run.step:,}:", *(f"  {line}" for line in said),
                      f"  {exporting.CARD}, {exporting.PICTURE}, {exporting.CONFIG}: the model card"]))
     if arguments.push:

@@ -31,8 +31,7 @@ def parse(argv: list[str]):
                                            "discriminator)")
     parser.add_argument("--real", metavar="P", help="with --backbone: data that a classifier is trained on, instead of "
                                                     "the run's own")
-    parser.add_argument("--checkpoint", default="latest", help="latest, best or a step (default: latest)")
-    parser.add_argument("--raw", action="store_true", help="the weights of the last step, not their average")
+    command.add_state(parser)
     command.add_trust(parser)
     arguments = parser.parse_args(argv)
     for name, least in (("num", 1), ("steps", 1), ("feature_weight", 0)):
@@ -42,8 +41,7 @@ def parse(argv: list[str]):
         raise InputError(f"--backbone={arguments.backbone} goes with a --feature_weight above 0, such as 0.1.")
     if arguments.real and not arguments.backbone:
         raise InputError("--real goes with --backbone: leave it out.")
-    if arguments.output.exists() and not arguments.output.is_dir():
-        raise InputError(f"--output={arguments.output} is a file: give a folder.")
+    command.check_folder(arguments.output)
     return arguments
 
 
@@ -66,10 +64,8 @@ def main(argv: list[str]) -> int:
     found = project(sampler, run.experiment.weights(run.state, arguments.raw), targets, given.labels, run.draw_labels,
                     space=space, num_steps=arguments.steps, restarts=arguments.restarts, features=features,
                     feature_weight=arguments.feature_weight)
-    try:
+    with command.writing(arguments.output):
         write(arguments, found, targets, run.step, space, backbone if features else None)
-    except OSError as error:
-        raise InputError(f"Cannot write {arguments.output} ({error.strerror}): choose another --output.") from error
     print(f"Wrote projections.png, codes.npz and invert.json to {arguments.output}: {len(targets)} images, mean PSNR "
           f"{found.psnr.mean():.1f} dB.")
     return command.DONE

@@ -44,10 +44,8 @@ def main(argv: list[str]) -> int:
     found = planning.plan(config, info, num_images, target, lambda text: print(text, file=sys.stderr, flush=True))
     print(table(found, target, config))
     if arguments.json:
-        try:
+        with command.writing(arguments.json, "--json"):
             arguments.json.write_text(json.dumps({"target": target.name} | found._asdict(), indent=2) + "\n")
-        except OSError as error:
-            raise InputError(f"Cannot write {arguments.json} ({error.strerror}): choose another --json.") from error
     return command.DONE
 
 

@@ -48,10 +48,8 @@ def main(argv: list[str]) -> int:
         found = [drawn(arguments, found[0])]
     for note in [note for portrait in found for note in portrait.notes]:
         print(note, file=sys.stderr)
-    try:
+    with command.writing(arguments.output):
         portraits.write(found, arguments.output)
-    except OSError as error:
-        raise InputError(f"Cannot write {arguments.output} ({error.strerror}): choose another --output.") from error
     print(f"Wrote {arguments.output} ({arguments.output.stat().st_size / 1e6:.1f} MB).")
     return command.DONE
 

@@ -111,7 +111,7 @@ def main(argv: list[str]) -> int:
         labels = run.draw_labels(seeds)
     codes_of, walked = choose_codes(arguments, run, weights, truncation)
     scene = Scene(run, weights, seeds, codes_of(seeds, labels), labels, arguments, command.numbers, codes_of)
-    try:
+    with command.writing(output):
         if arguments.interpolate:
             written = animate(scene)
         elif arguments.show:
@@ -119,8 +119,6 @@ def main(argv: list[str]) -> int:
         else:
             made = run.experiment.sampler.synthesize(weights, scene.codes, labels)
             written = write(output, made, seeds, labels, run.info, facts | walked)
-    except OSError as error:
-        raise InputError(f"Cannot write {output} ({error.strerror}): choose another --output.") from error
     print(f"Wrote {written} from step {run.step:,}.")
     return command.DONE
 

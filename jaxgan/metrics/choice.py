@@ -1,5 +1,6 @@
 """Metrics as a config or a command names them: which metric, on which backbone, of how many fakes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,11 @@ ON_INCEPTION = {"fd": "fid", "fd_infinity": "fid_infinity", "sfd": "sfid", "intr
 ASKED_FOR = {theirs: ours for ours, theirs in ON_INCEPTION.items()}
 
 Spec = str | Mapping[str, Any]
+
+
+def in_options(refusal: InputError) -> str:
+    """What a command says of a refusal: metrics and backbones are named in a config too, and messages say so."""
+    return re.sub(r"^config\.(metrics|backbone)", r"--\1", str(refusal))
 
 
 class Choice(NamedTuple):

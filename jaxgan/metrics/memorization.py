@@ -8,6 +8,7 @@ from jaxgan.metrics.checks import check_pair, held_out
 from jaxgan.metrics.kmeans import assign, kmeans
 
 BLOCK = 1 << 24  # distances held at a time
+TINY = 1e-12
 
 
 def authpct(num_samples: int = 10_000) -> Metric:
@@ -54,10 +55,16 @@ def nn_ratio(num_samples: int = 10_000) -> Metric:
         fake, real = (nearest(side.pool, sides.real.pool)[0] for side in others)
         if not np.median(real) > 0:
             raise InputError("nn_ratio: half of the held-out images are training images; hold out others.")
-        return {"nn_ratio": float(np.median(fake) / np.median(real)),
-                "nn_close": float(np.mean(fake < np.percentile(real, 1))),
-                "nn_ratio_fake": float(np.median(fake)), "nn_ratio_real": float(np.median(real))}
+        ratio, close = against(fake, real)
+        return {"nn_ratio": ratio, "nn_close": close, "nn_ratio_fake": float(np.median(fake)),
+                "nn_ratio_real": float(np.median(real))}
     return Metric(compute, lambda values: abs(1 - values["nn_ratio"]), ("pool",), num_samples)
+
+
+def against(fake: np.ndarray, held_out: np.ndarray) -> tuple[float, float]:
+    """`nn_ratio` and `nn_close` of distances to the nearest training image, those of held-out images being usual."""
+    return (float(np.median(fake) / max(np.median(held_out), TINY)),
+            float(np.mean(fake < np.percentile(held_out, 1))))
 
 
 def authentic(train: np.ndarray, fake: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from jaxgan.layers.norm import instance_norm
 from jaxgan.typing import Array
 
 INITIAL = normal(0.02)  # where all kernels start
+SMALLEST = 8  # pixels a side
 WIDEST = 8  # times the first layer's channels
 
 

@@ -12,10 +12,8 @@ from jax.typing import DTypeLike
 from jaxgan.errors import InputError
 from jaxgan.layers.convolution import Conv, ConvTranspose
 from jaxgan.layers.norm import instance_norm
-from jaxgan.models._translation import INITIAL, Patches, continued
+from jaxgan.models._translation import INITIAL, SMALLEST, Patches, continued
 from jaxgan.typing import Array, DiscriminatorOutput
-
-SMALLEST = 8  # pixels a side
 
 
 class Translator(nn.Module):

@@ -31,6 +31,9 @@ def check_config(config: Mapping[str, Any]) -> None:
             if arguments.get("class_weights") is not None:
                 raise InputError(f"config.{group}.{name}.class_weights may be counted from the data, which "
                                  "config.privacy does not bound; leave it out.")
+    if config["degradation"]:
+        raise InputError("config.degradation gives the generator the data, only spoilt, which config.privacy forbids; "
+                         "leave one of the two out.")
     _, data = catalogue.split_spec(config["data"], "data")
     wrong = {
         "evaluate_every": (config["evaluate_every"], 0, "scores against the training data choose a checkpoint"),

@@ -4,7 +4,6 @@ Everything is measured on the generated images alone, also where the set holds r
 images where it consists of scenes.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from jaxgan.inputs import Input, digests, pictures, subset
 from jaxgan.metrics import classifier
 from jaxgan.metrics.base import Sides
 from jaxgan.metrics.cache import Cache
-from jaxgan.metrics.choice import Choice, Spec, choose
+from jaxgan.metrics.choice import Choice, Spec, choose, in_options
 from jaxgan.metrics.frechet import fd
 from jaxgan.metrics.prdc import precision_recall_density_coverage
 from jaxgan.reporting.evaluation import nearest
@@ -157,7 +156,7 @@ def _results(judge: Judge, choices: Sequence[Choice], fake: Input) -> Card:
         try:
             results += [result._asdict() for result in judge.measure(choice, [fake], 0, GROUPS)]
         except InputError as error:
-            reasons.append(re.sub(r"^config\.(metrics|backbone)", r"--\1", str(error)))
+            reasons.append(in_options(error))
     return {"results": results} | ({"not_measured": " ".join(dict.fromkeys(reasons))} if reasons else {})
 
 

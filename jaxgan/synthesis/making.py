@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from jaxgan.evaluation import Judge, Say
 from jaxgan.images import load_png, replacing, save_png
 from jaxgan.latents.sampling import Truncation
 from jaxgan.metrics.cache import Cache
-from jaxgan.metrics.choice import Spec, default_backbone
+from jaxgan.metrics.choice import Spec, default_backbone, in_options
 from jaxgan.metrics.classifier import digest
 from jaxgan.reporting.page.card import card_page
 from jaxgan.synthesis import card as cards
@@ -237,8 +236,8 @@ def _of_card(place: Place) -> dict[str, Any]:
 
 
 def named(measure):
-    """What `measure` gives; backbones are named in a config too, and messages say so."""
+    """What `measure` gives, or its refusal by the options of the command."""
     try:
         return measure()
     except InputError as error:
-        raise InputError(re.sub(r"^config\.(metrics|backbone)", r"--\1", str(error))) from error
+        raise InputError(in_options(error)) from error

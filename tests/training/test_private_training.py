@@ -285,6 +285,7 @@ def test_noise_is_found_where_none_is_given(private):
     (["evaluate_every=10"], "--config.evaluate_every=0"),
     (["max_rollbacks=3"], "--config.max_rollbacks=0"),
     (["data.mirror=true"], "--config.data.mirror=False"),
+    (["degradation={'file': 'jpeg'}"], "the data, only spoilt"),
     (["parallel=pmap"], "use jit or fsdp"),
     (["privacy.delta=0.01"], "below one over the 1,797"),
     (["privacy.clip=0.0"], "config.privacy.clip must be above 0"),
