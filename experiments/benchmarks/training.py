@@ -170,7 +170,7 @@ def summary(results: list[dict[str, Any]]) -> str:
     for result in results:
         rates, ratio, best = result["images_per_second"], result["ratio"], result["fastest_twin"]
         lines.append(f"| {result['name']} | {shape(result)} | {result['config']['batch_size']} "
-                     f"| {rates[OURS]['median']:,.0f} | {rates[best]['median']:,.0f} | {best} "
+                     f"| {rate_of(rates[OURS]['median'])} | {rate_of(rates[best]['median'])} | {best} "
                      f"| **{ratio['median']:.2f}** ({ratio['lowest']:.2f} – {ratio['highest']:.2f}) |")
     return "\n".join(lines) + "\n"
 
@@ -211,10 +211,14 @@ def row(name: str, result: Mapping[str, Any], images: int) -> str:
     rate, first = result["images_per_second"][name], result["seconds_to_first_turn"]
     again = f"{result['facts'][name]['seconds_to_first_turn']:.1f}" if first else ""
     cold = f"{first['cold'][name]:.1f}" if first and name in first["cold"] else again
-    return (f"| {name} | {rate['median']:,.0f} | {rate['lowest']:,.0f} – {rate['highest']:,.0f} "
+    return (f"| {name} | {rate_of(rate['median'])} | {rate_of(rate['lowest'])} – {rate_of(rate['highest'])} "
             f"| {1000 * images / rate['median']:.1f} "
             f"| {share(result, rate['median'] / images)} "
             f"| {rate['cores']:.2f} | {cold} | {again} |")
+
+
+def rate_of(value: float) -> str:
+    return f"{value:,.{0 if value >= 20 else 1}f}"
 
 
 def effort(result: Mapping[str, Any], images: int) -> str:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from twins.layers import flat, to_maps
+from .layers import flat, to_maps
 
 SMALLEST = 8  # as in jaxgan.models.dcgan
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from twins.layers import Resample, to_maps
+from .layers import Resample, to_maps
 
 SMALLEST, SLOPE = 4, 0.2  # as in jaxgan.models.r3gan
 

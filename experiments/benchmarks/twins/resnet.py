@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import spectral_norm  # the older of PyTorch's two: its order of iteration is jaxgan's
 
-from twins.layers import to_maps
+from .layers import to_maps
 
 
 class ConditionalNorm(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from twins.layers import Resample, flat, to_maps
+from .layers import Resample, flat, to_maps
 
 HALF, EPSILON, W_MEAN_DECAY = math.sqrt(0.5), 1e-8, 0.995
 

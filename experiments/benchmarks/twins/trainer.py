@@ -20,8 +20,8 @@ from jaxgan import data
 from jaxgan.catalogue import split_spec
 from jaxgan.data import pipeline
 from jaxgan.errors import InputError
-from twins import dcgan, r3gan, resnet, stylegan2
-from twins.objectives import LOSSES, around, between, gradient_penalty, path_lengths, schedule, slope_penalty
+from . import dcgan, r3gan, resnet, stylegan2
+from .objectives import LOSSES, around, between, gradient_penalty, path_lengths, schedule, slope_penalty
 
 NETWORKS = {"dcgan": dcgan, "resnet": resnet, "r3gan": r3gan, "stylegan2": stylegan2}
 PLAYERS = ("generator", "discriminator")
@@ -281,6 +281,17 @@ class FlopCounter(TorchDispatchMode):
         return result
 
 
+def begin(config: Any, source: data.Source, channels_last: bool, compiled: bool) -> tuple[Trainer, Feed]:
+    """A run at its first step, and its batches; on the GPU where there is one."""
+    refuse_what_differs(config, source.info)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(config.seed)
+    torch.set_flush_denormal(True)  # as XLA does
+    torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
+    trainer = Trainer(config, source.info, channels_last, compiled, device)
+    return trainer, Feed(pipeline.materialise(source), config, channels_last, device)
+
+
 def prepare(location: str, overrides: list[str], channels_last: bool, compiled: bool,
             counted: int = 0) -> tuple[Callable[[int], float], dict[str, Any]]:
     """What a contestant hands to the harness: `run(steps) -> last loss of D`, and facts about itself.
@@ -288,14 +299,7 @@ def prepare(location: str, overrides: list[str], channels_last: bool, compiled: 
     counted: steps to take first, the work of whose matrix products and convolutions is counted.
     """
     config = configs.load(location, overrides)
-    source = data.open(config.data)
-    refuse_what_differs(config, source.info)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(config.seed)
-    torch.set_flush_denormal(True)  # as XLA does
-    torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
-    trainer = Trainer(config, source.info, channels_last, compiled, device)
-    feed = Feed(pipeline.materialise(source), config, channels_last, device)
+    trainer, feed = begin(config, data.open(config.data), channels_last, compiled)
     numbers = itertools.count()
 
     def run(steps: int) -> float:
@@ -308,7 +312,7 @@ def prepare(location: str, overrides: list[str], channels_last: bool, compiled: 
             run(counted)
     facts = {
         "flops_per_step": counter.flops / counted if counted else None,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__}, "device": device.type,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__}, "device": feed.device.type,
         "num_params": [sum(p.numel() for p in getattr(trainer, player).parameters()) for player in PLAYERS],
         "threads": torch.get_num_threads(),
     }
