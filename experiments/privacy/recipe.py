@@ -1,0 +1,14 @@
+"""`configs/dp_gan.py`, small, on MNIST: `recipe.py:EPSILON`, or `recipe.py:none` for the same without privacy."""
+
+from jaxgan import config as configs
+
+
+def get_config(arg: str):
+    config = configs.load("dp_gan:tiny:mnist")
+    config.batch_size, config.num_critic, config.total_kimg = 256, 10, 2048.0
+    if arg == "none":
+        config.privacy = {}
+    else:
+        config.privacy.epsilon = float(arg)
+    config.log_every, config.sample_every, config.checkpoint_every, config.health_every = 20, 200, 800, 0
+    return config
