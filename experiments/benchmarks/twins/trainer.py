@@ -20,6 +20,7 @@ from jaxgan import data
 from jaxgan.catalogue import split_spec
 from jaxgan.data import pipeline
 from jaxgan.errors import InputError
+
 from . import dcgan, r3gan, resnet, stylegan2
 from .objectives import LOSSES, around, between, gradient_penalty, path_lengths, schedule, slope_penalty
 
