@@ -49,10 +49,14 @@ class Cast:
             kernel = params["logit"]["kernel"][:, 0]
             return output.replace(extra={"direction": output.features @ (kernel / root(jnp.sum(kernel**2)))})
 
+        def gradient(image):
+            return jax.grad(lambda image: discriminator(image, self.label).logit.sum())(image)
+
         fake = generator(self.z, self.label)
         return View(generator, discriminator, params, self.real, fake, self.label, self.z,
                     discriminator(self.real, self.label) if player == "discriminator" else None,
-                    discriminator(fake, self.label), keys.root(3), step, jnp.float32(0))
+                    discriminator(fake, self.label), keys.root(3), step, jnp.float32(0),
+                    functools.partial(gradient, self.real), functools.partial(gradient, fake))
 
 
 class ImageCast(Cast):
