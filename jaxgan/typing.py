@@ -49,10 +49,10 @@ class View(NamedTuple):
     key: Array
     step: Array
     images: Array  # real images seen so far: what schedules are functions of
-    real_gradient: Callable[[], Array] | None = None
-    fake_gradient: Callable[[], Array] | None = None
     mapping: Callable[[Array, Array | None], Array] | None = None
     synthesis: Callable[[Array], Array] | None = None
+    real_gradient: Callable[[], Array] | None = None
+    fake_gradient: Callable[[], Array] | None = None
 
 
 class Prior(NamedTuple):

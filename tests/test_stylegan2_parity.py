@@ -69,7 +69,8 @@ def compute(arrays, settings, dtype, clamp):
 
         def view(g, d):
             return View(None, lambda image, label: judge(d, image, label), None, real, real, real_label, z, None, None,
-                        keys.root(0), zero, zero, lambda z, _: mapping(g, z), lambda w: made(g, "synthesis", w))
+                        keys.root(0), zero, zero, lambda z, _: mapping(g, z), lambda w: made(g, "synthesis", w),
+                        real_gradient=lambda: jax.grad(lambda x: judge(d, x, real_label).logit.sum())(real))
 
         def g_main(g):
             fake, changed = made(g, "__call__", z, fake_label, train=True, mutable=["moving"])

@@ -56,7 +56,8 @@ class Cast:
         return View(generator, discriminator, params, self.real, fake, self.label, self.z,
                     discriminator(self.real, self.label) if player == "discriminator" else None,
                     discriminator(fake, self.label), keys.root(3), step, jnp.float32(0),
-                    functools.partial(gradient, self.real), functools.partial(gradient, fake))
+                    real_gradient=functools.partial(gradient, self.real),
+                    fake_gradient=functools.partial(gradient, fake))
 
 
 class ImageCast(Cast):
