@@ -6,7 +6,9 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +25,32 @@ class Campaign:
 
     def cell(self, name: str, settings: Mapping[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """`results/cells/NAME.json` where that was measured with these settings; else it is measured now, and kept."""
-        path, settings = self.results / "cells" / f"{name}.json", json.loads(json.dumps(settings))
-        if path.exists() and (kept := json.loads(path.read_text()))["settings"] == settings:
-            return kept["found"]
+        if (kept := self.kept(name, settings)) is not None:
+            return kept
         print(f"== {name}", file=sys.stderr, flush=True)
         found = json.loads(json.dumps(measure()))
+        path = self._cell(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         record = {"settings": settings, "found": found, "machine": machine()}
         path.write_text(json.dumps(record, indent=1) + "\n")
         return found
 
-    def publish(self, text: str) -> None:
-        """Puts this where the README beside the script has its two marks, and prints it."""
+    def kept(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What a cell found, if it has been measured with these settings."""
+        path = self._cell(name)
+        if path.exists() and (record := json.loads(path.read_text()))["settings"] == json.loads(json.dumps(settings)):
+            return record["found"]
+        return None
+
+    def _cell(self, name: str) -> Path:
+        return self.results / "cells" / f"{name}.json"
+
+    def publish(self, text: str, pictures: Mapping[str, str] | None = None) -> None:
+        """Puts this where the README beside the script has its two marks, and prints it. pictures: names in results,
+        with what they show; those that are there are shown below."""
+        shown = [f"![{words}](results/{name})" for name, words in (pictures or {}).items()
+                 if (self.results / name).exists()]
+        text = "\n\n".join([text, *shown])
         readme = self.folder / "README.md"
         before, _, rest = readme.read_text().partition(BEGIN)
         readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
@@ -55,6 +71,15 @@ def done(process: subprocess.Popen) -> str:
     if process.returncode:
         raise RuntimeError(f"{' '.join(process.args)} ended with {process.returncode}: {said[-2000:]}")
     return out
+
+
+@contextmanager
+def clock(facts: dict[str, Any], name: str) -> Iterator[None]:
+    """Adds the seconds inside, those of the clock and those of all processors, to facts[name]."""
+    wall, processor = time.perf_counter(), time.process_time()
+    yield
+    spent = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - processor}
+    facts[name] = {key: value + (facts[name][key] if name in facts else 0) for key, value in spent.items()}
 
 
 def rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

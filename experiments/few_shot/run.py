@@ -1,12 +1,11 @@
 """What helps a GAN that has 388 images: see the README beside this.
 
-    python experiments/few_shot/run.py --data=pneumoniamnist.npz
+    python -m experiments.few_shot.run --data=pneumoniamnist.npz
 """
 
 import argparse
 import json
 import os
-import platform
 import re
 import sys
 import time
@@ -19,6 +18,7 @@ import jax
 import matplotlib
 import numpy as np
 
+from experiments.campaign import ROOT, Campaign, machine, rows, spread
 from jaxgan import command, compilation, data, images
 from jaxgan import config as configs
 from jaxgan.catalogue import suggest
@@ -29,17 +29,16 @@ from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.metrics import classifier
 from jaxgan.metrics.frechet import frechet_distance
-from jaxgan.metrics.memorization import nearest
+from jaxgan.metrics.memorization import against, nearest
 from jaxgan.metrics.prdc import precision_recall_density_coverage
 from jaxgan.training.update import make_steps
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results"
-RECIPE = HERE.parents[1] / "configs" / "few_shot.py"
-MARKS = "<!-- written by run.py: begin -->", "<!-- written by run.py: end -->"
+CAMPAIGN = Campaign(__file__)
+RESULTS = CAMPAIGN.results
+RECIPE = ROOT / "configs" / "few_shot.py"
 STEPS, SCORED, STEPS_PER_CALL, SEEDS = 1500, 500, 250, 2
 SAMPLES, SHOWN = 1000, 16
 NORMAL = 0  # the class of the images
@@ -77,8 +76,7 @@ class Judge(NamedTuple):
         for name, space in spaces.items():
             train, new, made = map(space, (self.train, self.unseen, fakes))
             held, near = nearest(new, train)[0], nearest(made, train)[0]
-            found[f"ratio_{name}"] = float(np.median(near) / np.median(held))
-            found[f"close_{name}"] = float(np.mean(near < np.percentile(held, 1)))
+            found[f"ratio_{name}"], found[f"close_{name}"] = against(near, held)
         return {name: round(float(value), 4) for name, value in found.items()}
 
 
@@ -143,21 +141,12 @@ def table(records: list[dict[str, Any]], reference: dict[str, float]) -> str:
     columns = {"fd": "FD", "precision": "precision", "recall": "recall", "coverage": "coverage",
                "ratio_classifier": "nn ratio, features", "close_classifier": "close, features",
                "ratio_pixels": "nn ratio, pixels", "close_pixels": "close, pixels"}
-    lines = ["| | " + " | ".join(columns.values()) + " | CPU seconds |", "|---|" + "---|" * (len(columns) + 1)]
-    for record in records:
-        values = [[score[name] for score in record["scores"]] for name in columns]
-        cells = [f"{np.mean(each):.2f} ± {np.std(each, ddof=1):.2f}" for each in values]
-        lines.append(f"| {record['cell']} | {' | '.join(cells)} | {record['cpu_seconds']} |")
-    cells = [f"{reference[name]:.2f}" if name in reference else "" for name in columns]
-    return "\n".join([*lines, f"| *the training images themselves* | {' | '.join(cells)} | |", "",
-                      f"On {machine()}. CPU seconds: of {SEEDS} trainings with their scores and one "
-                      "compilation."])
-
-
-def machine() -> str:
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-             if line.startswith("model name")] if Path("/proc/cpuinfo").exists() else []
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, jax {jax.__version__}"
+    body = [[record["cell"], *(spread([score[name] for score in record["scores"]]) for name in columns),
+             str(record["cpu_seconds"])] for record in records]
+    body.append(["*the training images themselves*",
+                 *(f"{reference[name]:.2f}" if name in reference else "" for name in columns), ""])
+    return (rows(["", *columns.values(), "CPU seconds"], body) + f"\n\nOn {machine()}, jax {jax.__version__}. CPU "
+            f"seconds: of {SEEDS} trainings with their scores and one compilation.")
 
 
 def draw(records: list[dict[str, Any]], reference: float) -> None:
@@ -188,16 +177,12 @@ def read_cell(cell: str) -> dict[str, Any] | None:
     return json.loads(cell_path(cell).read_text()) if cell_path(cell).exists() else None
 
 
-def write(found: Judge) -> str:
-    """Pictures and table of the cells there are, into the README; returns the table."""
+def write(found: Judge) -> None:
+    """Pictures and table of the cells there are, into the README; prints the table."""
     records = [record for cell in CELLS if (record := read_cell(cell))]
     reference = found.scores(found.train)
     draw(records, reference["fd"])
-    readme = HERE / "README.md"
-    text = table(records, {name: reference[name] for name in ("fd", "precision", "recall", "coverage")})
-    pattern = re.compile(f"({re.escape(MARKS[0])}\n).*({re.escape(MARKS[1])})", re.DOTALL)
-    readme.write_text(pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", readme.read_text()))
-    return text
+    CAMPAIGN.publish(table(records, {name: reference[name] for name in ("fd", "precision", "recall", "coverage")}))
 
 
 def main(arguments: list[str]) -> None:
@@ -216,7 +201,7 @@ def main(arguments: list[str]) -> None:
             with images.replacing(cell_path(cell)) as file:
                 file.write((json.dumps(record) + "\n").encode())
             write(found)
-    print(write(found))
+    write(found)
 
 
 if __name__ == "__main__":

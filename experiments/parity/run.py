@@ -1,6 +1,6 @@
 """How far our networks are from the published ones, in one table; see the README beside this.
 
-    python experiments/parity/run.py
+    python -m experiments.parity.run
 
 Runs the parity tests, slow ones included, and tabulates the errors they record.
 """
@@ -9,16 +9,14 @@ import argparse
 import importlib.metadata
 import json
 import platform
-import re
 import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-MARKS = "<!-- written by run.py: begin -->", "<!-- written by run.py: end -->"
+from experiments.campaign import ROOT, Campaign
+
 # test file -> what it compares, and with whose code
 SUITES = {
     "test_r3gan_parity": "R3GAN, RpGAN with R1 and R2 (brownvc/R3GAN)",
@@ -62,13 +60,10 @@ def table(results: list[dict]) -> str:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
-    results = measure()
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "parity.json").write_text(json.dumps(results, indent=1) + "\n")
-    readme = HERE / "README.md"
-    pattern = re.compile(f"({re.escape(MARKS[0])}\n).*({re.escape(MARKS[1])})", re.DOTALL)
-    readme.write_text(pattern.sub(lambda match: f"{match[1]}{table(results)}\n{match[2]}", readme.read_text()))
-    print(table(results))
+    results, campaign = measure(), Campaign(__file__)
+    campaign.results.mkdir(exist_ok=True)
+    (campaign.results / "parity.json").write_text(json.dumps(results, indent=1) + "\n")
+    campaign.publish(table(results))
 
 
 if __name__ == "__main__":

@@ -1,92 +1,61 @@
-"""Every recipe's tiny variant on the digits, at one budget, judged by one classifier; see the README beside this.
+"""Every recipe's tiny variant on MNIST, at one budget, judged by one classifier; see the README beside this.
 
-    python experiments/zoo/run.py
-
-Resumable: a recipe whose result is there is not trained again.
+    TFDS_DATA_DIR=FOLDER python -m experiments.zoo.run
 """
 
 import argparse
+import functools
 import json
-import os
-import platform
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 
+from experiments.campaign import ROOT, Campaign, machine, rows
+from experiments.short_runs import Score, cut, jury, strip, train
+from experiments.zoo.figure import scatter
+from jaxgan import config as configs
 from jaxgan import data, images
 from jaxgan.config import TINY_SIZE
-from jaxgan.runs import RunFolder
+from jaxgan.data import Source
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-RESULTS = HERE / "results"
-MARKS = "<!-- written by run.py: begin -->", "<!-- written by run.py: end -->"
-RECIPES = ("dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "sagan", "biggan", "biggan_deep", "acgan",
-           "contragan", "reacgan", "infogan", "ssgan", "cr_gan", "lecam", "r3gan", "stylegan2", "stylegan2_ada",
-           "stylegan3", "vit_gan")
-NUM_FAKES = 1797  # as many as there are digits
-NUM_SHOWN = 20    # samples of each recipe in the picture
+NOT_HERE = {"ring": "points", "super_resolution": "images from images", "restoration": "images from images",
+            "pix2pix": "images from images", "cyclegan": "images from images"}
+RECIPES = [name for name in configs.recipes() if name not in NOT_HERE]
+KIMG = 25.6
+NUM_FAKES, NUM_SHOWN = 5000, 20
 LEAST_PRECISION, LEAST_RECALL = 0.5, 0.1  # below which a recipe has failed
+JUDGE = {"name": "tfds", "dataset": "mnist", "split": "test", "resolution": TINY_SIZE}
 
 
-def command(*arguments: str, cache: Path) -> None:
-    """Runs `python -m jaxgan.…` with that compilation cache."""
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cache)}
-    subprocess.run([sys.executable, "-m", *arguments], check=True, cwd=ROOT, env=environment)
+@functools.cache
+def configuration(recipe: str) -> Any:
+    return configs.load(str(ROOT / "configs" / f"{recipe}.py:tiny:mnist"), [f"total_kimg={KIMG}"])
 
 
-def real_digits(path: Path) -> Path:
-    """The digits as the tiny variants see them, with their labels, as a file."""
-    if not path.exists():
-        digits = data.open({"name": "digits", "resolution": TINY_SIZE}).arrays
-        np.savez(path, images=digits.images, labels=digits.labels)
-    return path
+def settings(recipe: str) -> dict[str, Any]:
+    return {"config": configuration(recipe).to_dict(), "fakes": NUM_FAKES, "judge": JUDGE}
 
 
-def measure(recipe: str, scratch: Path, shared: Path, options: list[str]) -> dict:
-    """Trains one recipe with nothing compiled before, and scores it. shared: a folder for what all recipes need."""
-    workdir, scores, fakes, tiles = (scratch / name for name in ("run", "scores.json", "fakes.npz", "tiles.npz"))
-    start = time.monotonic()
-    command("jaxgan.main", f"--config=configs/{recipe}.py:tiny", f"--workdir={workdir}", *options,
-            cache=scratch / "cache")
-    seconds = time.monotonic() - start
-    # As files, so that recipes without labels are judged by the classifier of the ten digits too.
-    real = real_digits(shared / "digits.npz")
-    command("jaxgan.sample", f"--workdir={workdir}", f"--seeds=0-{NUM_FAKES - 1}", f"--output={fakes}", cache=shared)
-    command("jaxgan.evaluate", f"--fake={fakes}", f"--real={real}", "--metrics=fd,prdc,class_coverage",
-            "--backbone=classifier", f"--json={scores}", cache=shared)
-    folder = RunFolder(workdir)
-    labels = ["--labels=0-9"] if folder.info().num_classes else []
-    command("jaxgan.sample", f"--workdir={workdir}", f"--seeds=0-{NUM_SHOWN - 1}", f"--output={tiles}", *labels,
-            cache=shared)
-    with np.load(tiles) as arrays:
-        shown = images.grid(arrays["images"], columns=NUM_SHOWN)
-    images.save_png(shown, RESULTS / "tiles" / f"{recipe}.png")
-    values = {result["short"]: {name: result[name] for name in ("value", "low", "high")}
-              for result in json.loads(scores.read_text())["results"]}
-    return {"recipe": recipe, "seconds": seconds, "labels": bool(labels), "scores": values,
-            "config": json.loads(folder.config_file.read_text()), "cpu": processor(), "cores": os.cpu_count()}
+@functools.cache
+def source(spec: str) -> Source:
+    """The data section of a config, as JSON, opened once."""
+    return data.open(json.loads(spec))
 
 
-def processor() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+def measure(recipe: str, score: Score, campaign: Campaign) -> dict[str, Any]:
+    """Trains one recipe and scores it; keeps a strip of samples, of 0 to 9 twice where there are labels."""
+    config = configuration(recipe)
+    trained = train(config, source(json.dumps(config.data.to_dict())))
+    experiment = trained.experiment
+    asked = np.arange(NUM_SHOWN, dtype=np.int32) % 10 if experiment.info.num_classes else None
+    shown = experiment.generate(experiment.weights(trained.state), range(NUM_SHOWN), asked)
+    images.save_png(strip(images.to_uint8(shown)), campaign.results / "tiles" / f"{recipe}.png")
+    return trained.facts | {"labels": asked is not None, "num_critic": config.num_critic,
+                            "scores": score(trained.samples(NUM_FAKES))}
 
 
-def failure(scores: dict) -> str:
-    """What is wrong, in words; "" if nothing is. scores: name -> value."""
+def failure(scores: dict[str, float]) -> str:
+    """What is wrong, in words; "" if nothing is."""
     found = []
     if scores["classes"] < 10:
         found.append(f"{10 - scores['classes']:.0f} of the classes missing")
@@ -97,64 +66,49 @@ def failure(scores: dict) -> str:
     return ", ".join(found)
 
 
-def report(results: list[dict]) -> str:
-    """The table of the README."""
-    columns = ("recipe", "labels", "D:G", "FD (classifier)", "classes", "KL of classes", "precision", "recall",
-               "coverage", "seconds", "failed")
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for result in sorted(results, key=lambda result: result["scores"]["fd"]["value"]):
-        scores = {name: score["value"] for name, score in result["scores"].items()}
-        fd = result["scores"]["fd"]
-        row = (f"[{result['recipe']}](../../configs/{result['recipe']}.py)", "yes" if result["labels"] else "no",
-               f"{result['config']['num_critic']}:1", f"{fd['value']:.1f} ({fd['low']:.1f}–{fd['high']:.1f})",
-               f"{scores['classes']:.0f}", f"{scores['class_kl']:.3f}", f"{scores['precision']:.2f}",
-               f"{scores['recall']:.2f}", f"{scores['coverage']:.2f}", f"{result['seconds']:.0f}",
-               failure(scores) or "–")
-        lines.append(f"| {' | '.join(row)} |")
-    first = results[0]
-    return "\n".join([*lines, "", f"On {first['cpu']}, {first['cores']} cores. Seconds: from the shell to the prompt, "
-                      "nothing compiled before. In brackets: the 95 % interval of a jackknife over the samples."])
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """The README's, best first. found: of the recipes that have been measured."""
+    body = []
+    for recipe, each in found.items():
+        scores = each["scores"]
+        body.append([f"[{recipe}](../../configs/{recipe}.py)", "yes" if each["labels"] else "no",
+                     f"{each['num_critic']}:1", f"{sum(each['parameters'].values()):,}", f"{scores['fd']:.2f}",
+                     *(f"{scores[name]:.2f}" for name in ("precision", "recall", "density", "coverage")),
+                     f"{scores['classes']:.0f}", f"{scores['class_kl']:.3f}", f"{each['images_per_second']:,.0f}",
+                     f"{each['steps']['cpu_seconds']:.0f}", f"{each['prepare']['cpu_seconds']:.0f}",
+                     failure(scores) or "–"])
+    head = ["recipe", "labels", "D:G", "parameters", "FD (classifier)", "precision", "recall", "density", "coverage",
+            "classes", "KL of classes", "images/s", "processor seconds of the steps", "and to compile", "failed"]
+    missing = ", ".join(recipe for recipe in RECIPES if recipe not in found)
+    return "\n\n".join([rows(head, body), *([f"Not run yet: {missing}."] if missing else []), f"On {machine()}."])
 
 
-def draw(results: list[dict]) -> None:
-    """The first samples of every recipe, best first."""
-    ordered = sorted(results, key=lambda result: result["scores"]["fd"]["value"])
-    figure, axes = plt.subplots(len(ordered), 1, figsize=(10, 0.62 * len(ordered)), squeeze=False)
-    for axis, result in zip(axes[:, 0], ordered):
-        tiles = images.load_png(RESULTS / "tiles" / f"{result['recipe']}.png").squeeze()
-        axis.imshow(tiles, cmap="gray", vmin=0, vmax=255)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        for spine in axis.spines.values():
-            spine.set_visible(False)
-        axis.set_ylabel(result["recipe"], rotation=0, ha="right", va="center")
-    figure.tight_layout(h_pad=0.1)
-    figure.savefig(RESULTS / "samples.png", dpi=110)
-    plt.close(figure)
+def publish(campaign: Campaign) -> None:
+    """Table and pictures of the recipes there are, best first."""
+    found = {recipe: each for recipe in RECIPES if (each := campaign.kept(recipe, settings(recipe)))}
+    found = dict(sorted(found.items(), key=lambda item: item[1]["scores"]["fd"]))
+    if found:
+        tiles = [cut(images.load_png(campaign.results / "tiles" / f"{recipe}.png"), NUM_SHOWN) for recipe in found]
+        picture = images.sheet(np.stack(tiles), list(found), [""] * NUM_SHOWN,
+                               "the first samples of every recipe, not chosen, best FD first")
+        images.save_png(picture, campaign.results / "samples.png")
+        scatter({recipe: (each["steps"]["cpu_seconds"], each["scores"]["fd"]) for recipe, each in found.items()},
+                campaign.results / "fd.png")
+    campaign.publish(table(found))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", help="recipes, such as sngan,biggan; the table is made of what there is")
-    parser.add_argument("--again", action="store_true", help="train them anew even where there is a result")
-    arguments, options = parser.parse_known_args()
-    chosen = arguments.only.split(",") if arguments.only else RECIPES
-    (RESULTS / "tiles").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as shared:
-        for number, recipe in enumerate(chosen, start=1):
-            path = RESULTS / f"{recipe}.json"
-            if path.exists() and not arguments.again:
-                continue
-            print(f"== {recipe}, {number} of {len(chosen)}", flush=True)
-            with tempfile.TemporaryDirectory() as scratch:
-                result = measure(recipe, Path(scratch), Path(shared), options)
-            path.write_text(json.dumps(result, indent=2) + "\n")
-    results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    draw(results)
-    readme = HERE / "README.md"
-    before, after = readme.read_text().split(MARKS[0])[0], readme.read_text().split(MARKS[1])[1]
-    readme.write_text(f"{before}{MARKS[0]}\n{report(results)}\n{MARKS[1]}{after}")
-    print(report(results))
+    parser.add_argument("--only", help="recipes, such as sngan,biggan")
+    parser.add_argument("--table", action="store_true", help="write the table of what there is, and train nothing")
+    options, campaign = parser.parse_args(), Campaign(__file__)
+    (campaign.results / "tiles").mkdir(parents=True, exist_ok=True)
+    if not options.table:
+        with jury(JUDGE) as score:
+            for recipe in options.only.split(",") if options.only else RECIPES:
+                campaign.cell(recipe, settings(recipe), lambda: measure(recipe, score, campaign))  # noqa: B023
+                publish(campaign)
+    publish(campaign)
 
 
 if __name__ == "__main__":
