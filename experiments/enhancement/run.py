@@ -21,8 +21,9 @@ NUM = 1000  # test images
 
 def table(found: dict) -> str:
     """The README's table."""
-    head = [f"{found['images']:,} test images", "PSNR", "SSIM"]
-    body = [[name, f"{found[method]['psnr']:.2f} dB", f"{found[method]['ssim']:.4f}"]
+    head = [f"{found['images']:,} test images", "PSNR", "SSIM", "perceptual distance"]
+    body = [[name, f"{found[method]['psnr']:.2f} dB", f"{found[method]['ssim']:.4f}",
+             f"{found[method]['perceptual']:.4f}"]
             for method, name in (("interpolated", "bicubic interpolation"), ("made", "the network"))]
     return (f"{rows(head, body)}\n\nNearer than interpolation in PSNR on {found['better']:.1%} of them, after "
             f"{found['step']:,} steps.")
