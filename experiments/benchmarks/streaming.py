@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 import interleave
 import jax
@@ -20,6 +21,7 @@ from PIL import Image
 from jaxgan import config as config_lib
 from jaxgan import data
 from jaxgan.data.pipeline import Batches
+from jaxgan.data.source import MEMORY_LIMIT
 from jaxgan.experiment import Experiment
 from jaxgan.training.feed import Feed
 from jaxgan.training.shares import Shares
@@ -28,6 +30,8 @@ from jaxgan.training.update import make_steps
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by streaming.py: begin -->", "<!-- written by streaming.py: end -->"
 BATCH, STEPS_A_CALL, CALLS_AHEAD = 64, 4, 2
+CALLS = 12  # a turn: more batches than are read ahead, which happens while it is the other one's turn
+SECONDS = 4  # a round of reading alone
 WIDTHS = {"narrow": 4, "wide": 32}  # of a DCGAN: a step shorter than reading its images, and one that is longer
 
 
@@ -64,21 +68,21 @@ def make_photographs(folder: Path, count: int, side: int) -> None:
 
 
 def batches(folder: str, streamed: bool, side: int | None = None) -> Batches:
-    source = data.open({"name": "folder", "path": folder} | ({"resolution": side} if side else {}))
-    return Batches(source, BATCH, 0, **({"memory_limit": 0} if streamed else {}))
+    limit = 0 if streamed else MEMORY_LIMIT  # a small set is treated as one that does not fit
+    with mock.patch("jaxgan.data.source.MEMORY_LIMIT", limit):
+        source = data.open({"name": "folder", "path": folder} | ({"resolution": side} if side else {}))
+    return Batches(source, BATCH, 0, memory_limit=limit)
 
 
 def reading(folder: str, rounds: int) -> list[float]:
-    """Images a second that come out of the stream, at the size of the files, a round."""
-    stream, count = batches(folder, True).stream(0), 8
-    next(stream)
-    rates = []
-    for _ in range(rounds):
+    """Images a second that come out of the stream, at the size of the files, a round; the first one is not counted,
+    which has what was read ahead."""
+    stream, rates = batches(folder, True).stream(0), []
+    for _ in range(rounds + 1):
         begun = time.perf_counter()
-        for _ in itertools.islice(stream, count):
-            pass
+        count = sum(1 for _ in itertools.takewhile(lambda _: time.perf_counter() - begun < SECONDS, stream))  # noqa: B023
         rates.append(count * BATCH / (time.perf_counter() - begun))
-    return rates
+    return rates[1:]
 
 
 def training(folder: str, width: int, rounds: int) -> dict[str, list[float]]:
@@ -107,7 +111,7 @@ class Run:
         self.state, self.step = self.experiment.initial_state(), 0
         self.turn()  # compiles
 
-    def turn(self, calls: int = 6) -> tuple[float, float]:
+    def turn(self, calls: int = CALLS) -> tuple[float, float]:
         """Milliseconds a step over some calls, and the share spent on reading."""
         shares, running, begun = Shares(), [], time.perf_counter()
         for _ in range(calls):
