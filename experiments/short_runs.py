@@ -59,7 +59,8 @@ def train(config: Mapping[str, Any], source: Source, looks: int = 1, look: Look 
         state = experiment.parallel.place(experiment.initial_state())
     facts["parameters"] = {player: trees.size(state.players[player].params) for player in PLAYERS}
     images_a_step, total = experiment.method.images_per_step, experiment.total_steps
-    first = rhythm(config)
+    lazy = math.lcm(*(phase.every for phase in experiment.method.phases))
+    first = lazy if lazy > 1 else config["steps_per_call"]  # by then every program has been compiled
     step, stops = 0, [first, *(total * part // looks for part in range(1, looks + 1))]
     for number, stop in enumerate(stops):
         with clock(facts, "steps" if number else "prepare"):
@@ -73,12 +74,6 @@ def train(config: Mapping[str, Any], source: Source, looks: int = 1, look: Look 
             trained = Trained(experiment, experiment.parallel.gather(state), step * images_a_step, facts)
             look(trained)
     return trained
-
-
-def rhythm(config: Mapping[str, Any]) -> int:
-    """Steps after which every program of a run has been compiled: those of lazy terms, and one whole call."""
-    lazy = [spec["every"] for spec in config["regularizers"].values() if "every" in spec and spec["every"] > 1]
-    return math.lcm(*lazy) if lazy else config["steps_per_call"]
 
 
 @contextmanager

@@ -83,24 +83,9 @@ def learn(lesson: Lesson, num_classes: int, seed: int) -> PyTree:
 
 @functools.cache
 def _program(num_classes: int) -> tuple[Callable, Callable]:
-    network = classifier.Network(num_classes)
-    optimizer = optax.adam(optax.cosine_onecycle_schedule(STEPS, LEARNING_RATE))
-
-    def init(key: Array, images: Array) -> PyTree:
-        variables = network.init(key, images, train=True)
-        return {**variables, "optimizer": optimizer.init(variables["params"])}
-
-    def step(state: PyTree, images: Array, labels: Array, weights: Array) -> PyTree:
-        def loss(params):
-            variables = {"params": params, "batch_stats": state["batch_stats"]}
-            outputs, changed = network.apply(variables, images, train=True, mutable="batch_stats")
-            losses = optax.softmax_cross_entropy_with_integer_labels(outputs["logits"], labels)
-            return jnp.mean(weights * losses), changed
-        gradients, changed = jax.grad(loss, has_aux=True)(state["params"])
-        updates, moments = optimizer.update(gradients, state["optimizer"])
-        return {"params": optax.apply_updates(state["params"], updates), "optimizer": moments, **changed}
-
-    return compilation.jit_once(init), compilation.jit(step, donate_argnums=0)
+    def loss(outputs: dict[str, Array], labels: Array, weights: Array) -> Array:
+        return jnp.mean(weights * optax.softmax_cross_entropy_with_integer_labels(outputs["logits"], labels))
+    return classifier.program(classifier.Network(num_classes), loss, STEPS, LEARNING_RATE)
 
 
 @functools.cache

@@ -123,28 +123,14 @@ def learn(parts: Sequence[Scenes], seed: int) -> PyTree:
 
 @functools.cache
 def _program() -> tuple[Callable, Callable]:
-    network = Detector()
-    optimizer = optax.adam(optax.cosine_onecycle_schedule(STEPS, LEARNING_RATE))
-
-    def init(key: Array, pictures: Array) -> PyTree:
-        variables = network.init(key, pictures, train=True)
-        return {**variables, "optimizer": optimizer.init(variables["params"])}
-
-    def step(state: PyTree, pictures: Array, present: Array, label: Array, box: Array) -> PyTree:
-        def loss(params):
-            variables = {"params": params, "batch_stats": state["batch_stats"]}
-            outputs, changed = network.apply(variables, pictures, train=True, mutable="batch_stats")
-            centre = optax.sigmoid_binary_cross_entropy(outputs[..., 0], present)
-            kind = optax.softmax_cross_entropy_with_integer_labels(outputs[..., 1:1 + CLASSES], label)
-            where = outputs[..., 1 + CLASSES:]
-            where = jnp.concatenate([jax.nn.sigmoid(where[..., :2]), where[..., 2:]], -1)
-            off = jnp.abs(where - box).sum(-1)
-            return jnp.sum(centre + present * (kind + BOX_WEIGHT * off)) / jnp.sum(present), changed
-        gradients, changed = jax.grad(loss, has_aux=True)(state["params"])
-        updates, moments = optimizer.update(gradients, state["optimizer"])
-        return {"params": optax.apply_updates(state["params"], updates), "optimizer": moments, **changed}
-
-    return compilation.jit_once(init), compilation.jit(step, donate_argnums=0)
+    def loss(outputs: Array, present: Array, label: Array, box: Array) -> Array:
+        centre = optax.sigmoid_binary_cross_entropy(outputs[..., 0], present)
+        kind = optax.softmax_cross_entropy_with_integer_labels(outputs[..., 1:1 + CLASSES], label)
+        where = outputs[..., 1 + CLASSES:]
+        where = jnp.concatenate([jax.nn.sigmoid(where[..., :2]), where[..., 2:]], -1)
+        off = jnp.abs(where - box).sum(-1)
+        return jnp.sum(centre + present * (kind + BOX_WEIGHT * off)) / jnp.sum(present)
+    return classifier.program(Detector(), loss, STEPS, LEARNING_RATE)
 
 
 @functools.cache

@@ -165,20 +165,30 @@ def clusters(images_u8: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @functools.cache
 def _program(num_classes: int, num_steps: int) -> tuple[Callable, Callable]:
-    network = Network(num_classes)
-    rate = optax.cosine_onecycle_schedule(num_steps, LEARNING_RATE)
-    optimizer = optax.adam(rate)
+    def loss(outputs: dict[str, Array], labels: Array) -> Array:
+        return optax.softmax_cross_entropy_with_integer_labels(outputs["logits"], labels).mean()
+    return program(Network(num_classes), loss, num_steps, LEARNING_RATE)
+
+
+def program(network: nn.Module, loss: Callable[..., Array], num_steps: int,
+            learning_rate: float) -> tuple[Callable, Callable]:
+    """init(key, images) -> state, and step(state, images, *wanted) -> state.
+
+    Adam on loss(outputs, *wanted) of a network with BatchNorm, its rate rising to `learning_rate` and falling again
+    over `num_steps`. The state holds "params" and "batch_stats" beside the optimizer's.
+    """
+    optimizer = optax.adam(optax.cosine_onecycle_schedule(num_steps, learning_rate))
 
     def init(key: Array, images: Array) -> PyTree:
         variables = network.init(key, images, train=True)
         return {**variables, "optimizer": optimizer.init(variables["params"])}
 
-    def step(state: PyTree, images: Array, labels: Array) -> PyTree:
-        def loss(params):
+    def step(state: PyTree, images: Array, *wanted: Array) -> PyTree:
+        def objective(params):
             variables = {"params": params, "batch_stats": state["batch_stats"]}
             outputs, changed = network.apply(variables, images, train=True, mutable="batch_stats")
-            return optax.softmax_cross_entropy_with_integer_labels(outputs["logits"], labels).mean(), changed
-        gradients, changed = jax.grad(loss, has_aux=True)(state["params"])
+            return loss(outputs, *wanted), changed
+        gradients, changed = jax.grad(objective, has_aux=True)(state["params"])
         updates, moments = optimizer.update(gradients, state["optimizer"])
         return {"params": optax.apply_updates(state["params"], updates), "optimizer": moments, **changed}
 

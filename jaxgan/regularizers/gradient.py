@@ -36,7 +36,8 @@ def r2(gamma: float | Schedule = 10.0, epsilon: float | None = None) -> Regulari
     Beside `r1` it makes relativistic losses converge (Huang et al. 2024, R3GAN). A fake has the label of the real
     image beside it.
     """
-    return _zero_centred("r2", lambda view: view.fake, lambda view: view.fake_gradient, gamma, epsilon)
+    return _zero_centred("r2", lambda view: jax.lax.stop_gradient(view.fake), lambda view: view.fake_gradient, gamma,
+                         epsilon)
 
 
 def gradient_penalty(gamma: float | Schedule = 10.0) -> Regularizer:

@@ -156,6 +156,12 @@ def test_r1_looks_at_reals_and_r2_at_fakes_alone(penalty, images):
     assert penalty("r2", quadratic(1.0), real, fake, gamma=2.0)[0] == pytest.approx(squares[1], rel=1e-5)
 
 
+def test_r2_sends_no_gradient_into_the_fakes(penalty, images):
+    """Of the estimate; the engine sees to the exact one."""
+    gradient = jax.grad(lambda fake: penalty("r2", quadratic(1.0), images[0], fake, epsilon=0.1)[0])(images[1])
+    np.testing.assert_array_equal(gradient, 0)
+
+
 def test_max_gradient_penalty_is_that_of_the_steepest_example(penalty, images):
     scale = jnp.array([1.0, 3.0, 2.0, 0.5])
     value, _, metrics = penalty("max_gradient_penalty", lambda x: scale * x.sum((1, 2, 3)), *images, gamma=2.0)
