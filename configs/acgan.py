@@ -10,6 +10,8 @@ the paper's has six convolutions of 16 to 512 channels with dropout 0.5. Publish
 paper; FID 33.39 of a modified one (ResNets, hinge loss, fakes' labels not learned) by PyTorch-StudioGAN.
 
 On a laptop: `configs/acgan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 8.4, precision 0.54, recall 0.19.
 """
 
 from jaxgan.config import default, tiny, variant
@@ -30,7 +32,9 @@ def get_config(arg: str = "cifar10"):
     config.optimizers = {"generator": dict(adam), "discriminator": dict(adam)}
     config.average = {}
     if small:
-        config.discriminator.norm = "none"  # with BatchNorm it wins, and G makes one image a class
+        # With BatchNorm in D, or where the label weighs more than this, G makes one image a class.
+        config.discriminator.norm = "none"
+        config.generator.embed_dim, config.conditioning.classifier.generator_weight = 4, 0.1
         config.optimizers.generator.learning_rate, config.optimizers.discriminator.learning_rate = 1e-3, 5e-4
         config = tiny(config, width=32)
     return config

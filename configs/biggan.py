@@ -15,6 +15,8 @@ regularizer at 1e-4, and 165,000 updates, after which the paper's training colla
 Inception Score 98.8 ± 3. It needs dozens of accelerators (the paper has 128 to 512 TPU cores).
 
 On a laptop: `configs/biggan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 5.5, precision 0.63, recall 0.40.
 """
 
 from jaxgan.config import default, tiny, variant

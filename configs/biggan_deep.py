@@ -15,6 +15,8 @@ which StudioGAN reports it could not reproduce.
 
 On a laptop: `configs/biggan_deep.py:tiny`, on digits, or `tiny:DATA`; one block a resolution, for two take minutes to
 compile on a CPU.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 32.6, precision 0.44, recall 0.04.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -11,6 +11,8 @@ intra-class FID of 119.6 where BigGAN has 14.3: each player clusters its own ima
 fakes is the same class of real images.
 
 On a laptop: `configs/contragan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 11.5, precision 0.47, recall 0.29.
 """
 
 from jaxgan.config import default, tiny, variant

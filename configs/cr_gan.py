@@ -9,6 +9,8 @@ the paper's 14.56 is a ResNet without labels. For digits or text, where a flip c
 --config.data.mirror=false --config.regularizers.cr.flip=false.
 
 On a laptop: `configs/cr_gan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 8.6, precision 0.40, recall 0.78.
 """
 
 from jaxgan.config import default, tiny, variant

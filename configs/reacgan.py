@@ -11,6 +11,8 @@ of a start after 1,000. Difference: the loss is the paper's formula, which Studi
 the training set), 2.64 with DiffAugment.
 
 On a laptop: `configs/reacgan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 7.3, precision 0.49, recall 0.60.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -11,6 +11,8 @@ At other sizes attention follows the largest map below the image's, up to 64×64
 --config.generator.attention=32 --config.discriminator.attention=32.
 
 On a laptop: `configs/sagan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 7.8, precision 0.49, recall 0.67.
 """
 
 from jaxgan.config import default, tiny, variant

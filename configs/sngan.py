@@ -9,6 +9,8 @@ on batches of 64; where there are labels, class-conditional BatchNorm and a proj
 (5,000 samples), and 9.01 with, by PyTorch-StudioGAN after 100,000 updates (50,000 samples against the training set).
 
 On a laptop: `configs/sngan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 7.9, precision 0.47, recall 0.73.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -11,6 +11,8 @@ SNGAN without labels.
 
 On a laptop: `configs/ssgan.py:tiny`, on digits, or `tiny:DATA`; with DCGAN's networks, D's spectrally normalised, which
 without labels learn digits in a third of the ResNets' time.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 8.6, precision 0.57, recall 0.74.
 """
 
 from jaxgan.config import default, tiny, variant

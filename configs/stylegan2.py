@@ -19,6 +19,8 @@ discriminator's, narrows all maps but the smallest, where the authors' code has 
 
 On a laptop: `configs/stylegan2.py:tiny`, on digits, or `tiny:DATA`: over two minutes, of which
 compiling is one. All ten come out right there, with little variety.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 41.2, precision 0.73, recall 0.00.
 """
 
 from typing import NamedTuple

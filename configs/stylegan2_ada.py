@@ -22,6 +22,8 @@ float32; `--config.generator.dtype=bfloat16`, likewise the discriminator's, narr
 authors' code has float16 in the four largest.
 
 On a laptop: `configs/stylegan2_ada.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 162.0, precision 0.00, recall 0.00.
 """
 
 import re

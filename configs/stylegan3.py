@@ -24,6 +24,8 @@ authors' float16 at 1024 pixels. A difference: moving averages in G take in the 
 
 On a laptop: `configs/stylegan3.py:tiny`, on digits, or `tiny:DATA`, with a G of four layers and 12 channels: four
 minutes.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 37.2, precision 0.31, recall 0.00.
 """
 
 import re

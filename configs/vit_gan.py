@@ -23,6 +23,8 @@ logits; gradients are not clipped (theirs at a norm of 1); colour augmentation l
 
 On a laptop: `configs/vit_gan.py:tiny`, on digits, or `tiny:DATA`, with two blocks, patches of 4 and gamma 1: four
 minutes. All ten can be read there, with the patches' borders in sight.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 34.1, precision 0.62, recall 0.00.
 """
 
 from typing import NamedTuple

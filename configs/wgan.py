@@ -10,6 +10,8 @@ it is always five. The paper trains on LSUN for no stated length; 100,000 update
 Published on CIFAR-10, with other networks: FID 55.2 (Lucic et al. 2018), 42.6 (Miyato et al. 2018, table 2).
 
 On a laptop: `configs/wgan.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 10.6, precision 0.46, recall 0.63.
 """
 
 from jaxgan.config import default, tiny, variant

@@ -11,6 +11,8 @@ where theirs are averaged. Published: Inception Score 7.86 without labels, 8.42 
 et al. 2017), 22.3 with 256 channels in G (mimicry, 50,000 samples against 50,000).
 
 On a laptop: `configs/wgan_gp.py:tiny`, on digits, or `tiny:DATA`.
+
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 11.1, precision 0.42, recall 0.61.
 """
 
 from jaxgan.config import default, tiny, variant

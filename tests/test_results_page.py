@@ -1,4 +1,4 @@
-"""The README's results are those that the experiments left."""
+"""The README's results, and those that configs quote, are what the experiments left."""
 
 import sys
 
@@ -21,6 +21,11 @@ def test_the_section_is_what_the_script_writes(results, root):
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert readme.count(results.BEGIN) == readme.count(results.END) == 1
     assert results.section(readme) == readme, "run: python -m experiments.results"
+
+
+def test_configs_quote_what_was_found(results):
+    stale = [config.name for config, text in results.quotes().items() if config.read_text(encoding="utf-8") != text]
+    assert stale == [], "run: python -m experiments.results"
 
 
 def test_every_experiment_is_listed(results, root):
