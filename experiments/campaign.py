@@ -94,6 +94,15 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     return f"{statistics.fmean(values):,.{digits}f}{around}"
 
 
+def plain_numbers(axis: Any) -> None:
+    """On a logarithmic axis of a figure: 1, 2, 3 and 5 of every decade, not powers of ten."""
+    from matplotlib.ticker import LogLocator
+
+    axis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("{x:g}")
+
+
 def machine() -> str:
     """The processor and its cores, in words."""
     name = platform.processor() or platform.machine()

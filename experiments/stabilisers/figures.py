@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from experiments.campaign import plain_numbers
 from experiments.stabilisers.cells import COUNTS, CRITICS, GAMMAS, HALF_LIVES, HELP, RATES, TURNS
 
 COLOURS = ("#1f3a5f", "#c8553d", "#588b8b", "#d9a441", "#7d6b91")
@@ -71,8 +72,8 @@ def heat(found: Found, path: Path) -> None:
     axes.set(xlabel="learning rate at the start, of both players", ylabel="γ of R1")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, label="FD to the test images (classifier)", format="{x:g}")
-    bar.ax.yaxis.set_minor_formatter("{x:g}")
+    bar = figure.colorbar(image, label="FD to the test images (classifier)")
+    plain_numbers(bar.ax.yaxis)
     figure.savefig(path)
 
 
@@ -117,9 +118,7 @@ def over_images(axes, lines: Mapping[str, Sequence[Sequence[tuple[float, float]]
 
 
 def plain(axes) -> None:
-    """Numbers, not powers of ten."""
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    plain_numbers(axes.yaxis)
     axes.tick_params(which="both", labelsize=8)
 
 

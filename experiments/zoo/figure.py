@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from experiments.campaign import plain_numbers
+
 INK, LINE = "#1f3a5f", "#9aa5b1"
 DOT = 5.0                                  # pixels around a point that no name may cover
 DISTANCES = (9, 16, 26, 38, 52, 68, 86)    # points from a dot to its name, the nearest that is free is taken
@@ -27,8 +29,7 @@ def scatter(points: Mapping[str, tuple[float, float]], path: Path) -> None:
              ylabel="FD to the test images (classifier)", xlim=(x.min() / 1.5, x.max() * 1.8),
              ylim=(y.min() / 1.35, y.max() * 1.35))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("{x:g}")
+        plain_numbers(axis)
     axes.tick_params(which="both", labelsize=8)
     axes.grid(which="both", color="#e6e9ed", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
