@@ -44,6 +44,6 @@ def get_config(arg: str = "digits"):
     if small:
         config.regularizers.r1.gamma = 1.0  # fewer pixels, a larger penalty; 0.3 lets every class collapse here
         for adam in config.optimizers.values():
-            adam.learning_rate.update(start=3e-3, end=3e-4)
+            adam.learning_rate.update(start=3e-3, end=3e-4)  # right for short runs: experiments/stabilisers
         config = tiny(config, width=32)
     return config

@@ -48,6 +48,6 @@ def get_config(arg: str = "folder:images"):
     config.metrics = ("fd_pixels",)
     if small:
         config.regularizers.r1.gamma, config.regularizers.lecam.start = 1.0, 200
-        config.generator.embed_dim = 8
+        config.generator.embed_dim = 8  # as in configs/dcgan.py
         config = tiny(config, width=32)
     return config

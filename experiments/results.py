@@ -16,7 +16,7 @@ from experiments.campaign import ROOT, rows, spread
 
 EXPERIMENTS = ROOT / "experiments"
 BEGIN, END = "<!-- written by experiments/results.py: begin -->", "<!-- written by experiments/results.py: end -->"
-QUOTE = "`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: "
+QUOTE = "`experiments/zoo` trained the tiny variant on "
 NAMES = {"dcgan": "DCGAN", "wgan_gp": "WGAN-GP", "sngan": "SNGAN", "r3gan": "R3GAN", "stylegan2": "StyleGAN2",
          "mnist": "MNIST", "cifar10": "CIFAR-10", "relativistic": "relativistic loss",
          "relativistic_r1": "with R1", "relativistic_r1_r2": "with R1 and R2"}
@@ -30,8 +30,13 @@ def read(path: str) -> Any:
 
 def cells(folder: str) -> dict[str, Any]:
     """What the cells of a campaign found, by name."""
+    return {name: record["found"] for name, record in records(folder).items()}
+
+
+def records(folder: str) -> dict[str, Any]:
+    """The cells themselves, with their settings."""
     files = sorted((EXPERIMENTS / folder / "results" / "cells").glob("*.json"))
-    return {path.stem: json.loads(path.read_text())["found"] for path in files}
+    return {path.stem: json.loads(path.read_text()) for path in files}
 
 
 def by_seed(found: dict[str, Any]) -> dict[str, list[Any]]:
@@ -244,10 +249,11 @@ def section(readme: str) -> str:
 def quotes() -> dict[Path, str]:
     """Configs that the zoo has trained, with what it found at the end of their docstrings."""
     found = {}
-    for recipe, each in cells("zoo").items():
-        config, scores = ROOT / "configs" / f"{recipe}.py", each["scores"]
+    for recipe, record in records("zoo").items():
+        config, scores = ROOT / "configs" / f"{recipe}.py", record["found"]["scores"]
         docstring, code = config.read_text().split('\n"""\n', maxsplit=1)
-        said = f"FD {scores['fd']:.1f}, precision {scores['precision']:.2f}, recall {scores['recall']:.2f}."
+        said = (f"{1000 * record['settings']['config']['total_kimg']:,.0f} images of MNIST: FD {scores['fd']:.1f}, "
+                f"precision {scores['precision']:.2f}, recall {scores['recall']:.2f}.")
         found[config] = f'{docstring.partition(QUOTE)[0].rstrip()}\n\n{QUOTE}{said}\n"""\n{code}'
     return found
 

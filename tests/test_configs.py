@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from jaxgan import config as config_lib
-from jaxgan import data
+from jaxgan import data, main, sample
 from jaxgan.data.pipeline import Batches
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
-from jaxgan.images import to_uint8
 from jaxgan.training.update import make_steps
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,25 +91,19 @@ def test_tiny_recipes_share_their_budget_and_their_data(path, colour):
 
 
 @pytest.mark.slow
-def test_tiny_dcgan_makes_more_than_one_image_of_a_digit(shared):
+def test_tiny_dcgan_makes_more_than_one_image_of_a_digit(shared, tmp_path):
     """A label that outweighs z ends in an image a class, a fifth of the spread that the real ones of a class have."""
-    folder = shared("data/tfds/mnist").parent
-    config = config_lib.load(f"{ROOT}/configs/dcgan.py:tiny:mnist", [f"data.dir={folder}", "total_kimg=19.2"])
-    experiment, feed, due = ready(config)
-    steps = experiment.parallel.compile(make_steps(experiment.method))
-    state, step = experiment.initial_state(), 0
-    while step < experiment.total_steps:
-        count = min(config["steps_per_call"], experiment.total_steps - step)
-        state, _ = steps(state, feed.steps(step, count), feed.data, due=due)
-        step += count
-    real = data.open(config["data"]).arrays
-    labels = np.arange(500, dtype=np.int32) % 10
-    made = to_uint8(experiment.generate(experiment.weights(experiment.parallel.gather(state)), range(500), labels))
+    location, folder = f"{ROOT}/configs/dcgan.py:tiny:mnist", shared("data/tfds/mnist").parent
+    main.main([f"--config={location}", f"--workdir={tmp_path}/run", f"--config.data.dir={folder}",
+               "--config.total_kimg=19.2", "--quiet"])
+    sample.main([f"--workdir={tmp_path}/run", "--seeds=0-499", "--labels=0-9", f"--output={tmp_path}/made.npz"])
 
     def spread(images, labels):
         return np.mean([images[labels == digit].std(axis=0).mean() for digit in range(10)])
 
-    assert spread(made, labels) > 0.7 * spread(real.images, real.labels)
+    real = data.open(config_lib.load(location, [f"data.dir={folder}"])["data"]).arrays
+    with np.load(tmp_path / "made.npz") as made:
+        assert spread(made["images"], made["labels"]) > 0.7 * spread(real.images, real.labels)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

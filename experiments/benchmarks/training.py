@@ -128,7 +128,7 @@ def first_times(contestants: Mapping[str, interleave.Contestant],
         except interleave.WorkerError as error:
             if name == OURS:
                 raise
-            failed[name] = {"failed": str(error).strip()}
+            failed[name] = {"failed": str(error).strip().splitlines()[-1]}  # of a traceback, which names folders
             progress(f"{name} does not work here: {reason(failed[name])}")
         else:
             worker.close()
@@ -240,8 +240,8 @@ def work(result: Mapping[str, Any]) -> float:
 
 
 def reason(fact: Mapping[str, Any]) -> str:
-    """Why it failed: the last line of its traceback, or so much of it as fits into a table."""
-    return fact["failed"].splitlines()[-1].replace("|", "/")[:120]
+    """Why it failed, or so much of that as fits into a table."""
+    return fact["failed"].replace("|", "/")[:120]
 
 
 def shape(result: Mapping[str, Any]) -> str:
