@@ -21,7 +21,7 @@ IMAGES = 256  # of each kind that are looked at, rounded up to whole batches …
 BYTES = 64 << 20  # … of which at least one is read, and no more than this
 PREFIX = "health/"
 SIDE = 16  # pixels a side at which images are compared with each other
-HERE = Axis(size=1, split=lambda tree: tree, local=lambda key: key, mean=lambda tree: tree)
+HERE = Axis(size=1, split=lambda tree: tree, whole=lambda tree: tree, local=lambda key: key, mean=lambda tree: tree)
 
 
 class Batches(Protocol):

@@ -114,9 +114,9 @@ class Scene:
     """One update seen by one player: the networks as functions, with `params` in the place of the player's own."""
 
     def __init__(self, stage: Stage, player: str, params: PyTree, state: TrainState, batch: Batch, key: Array):
-        parts, axis, self.images_per_step = stage
+        parts, self.axis, self.images_per_step = stage
         self.parts, self.state, self.batch, self.player, self.params = parts, state, batch, player, params
-        self.key, self.z = axis.local(key), batch.z
+        self.key, self.z = self.axis.local(key), batch.z
         self.latent_cost = jnp.float32(0)
         self.moved = any(term.part.latent for term in parts.terms.values())  # then fakes depend on D's params too
         for name, term in parts.terms.items():
@@ -126,7 +126,7 @@ class Scene:
 
     def weights(self, name: str) -> tuple[PyTree, dict]:
         player = self.state.players[name]
-        return (self.params if name == self.player else player.params), player.variables
+        return self.axis.whole((self.params if name == self.player else player.params, player.variables))
 
     def generate(self, z: Array, label: Array | None, stream_name: str = "generator") -> tuple[Array, dict]:
         params, variables = self.weights("generator")

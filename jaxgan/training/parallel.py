@@ -27,6 +27,7 @@ class Axis(NamedTuple):
 
     size: int                           # programs that share one global batch
     split: Callable[[PyTree], PyTree]   # a global batch -> the part this program works on
+    whole: Callable[[PyTree], PyTree]   # weights as they are held -> as a network reads them
     local: Callable[[Array], Array]     # a key -> this program's own
     mean: Callable[[PyTree], PyTree]    # gradients, statistics, metrics -> the same everywhere
 
@@ -81,17 +82,21 @@ def in_shares(shape: tuple[int, ...], size: int) -> PartitionSpec:
 
 
 def _jit(mesh: Mesh) -> Parallel:
-    return _over_mesh(mesh, whole)
+    return _over_mesh(mesh, whole, lambda tree: tree)
 
 
 def _fsdp(mesh: Mesh) -> Parallel:
     """Fully sharded data parallelism: params, optimizer states and averages are held in shares, and gathered layer by
     layer where a step reads them. For networks whose state is too large for one device."""
-    return _over_mesh(mesh, in_shares)
+    # Said, not left to XLA: from kernels in shares it cuts the layers themselves, in ways that cost more traffic and
+    # that its partitioner does not always survive.
+    return _over_mesh(mesh, in_shares, lambda tree: jax.lax.with_sharding_constraint(
+        tree, NamedSharding(mesh, PartitionSpec())))
 
 
-def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec]) -> Parallel:
-    """rule: (shape of an array of the state, number of devices) -> how it is cut."""
+def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec],
+               as_read: Callable[[PyTree], PyTree]) -> Parallel:
+    """rule: (shape of an array of the state, number of devices) -> how it is cut. as_read: `Axis.whole`."""
     replicated = NamedSharding(mesh, PartitionSpec())
     by_batch = NamedSharding(mesh, PartitionSpec(None, None, AXIS))
     split = NamedSharding(mesh, PartitionSpec(AXIS))
@@ -108,8 +113,8 @@ def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec]
         return compilation.jit(train_steps, platform=platform, static_argnames="due", donate_argnums=0)
 
     return Parallel(
-        axis=Axis(size=1, split=lambda tree: jax.lax.with_sharding_constraint(tree, split), local=lambda key: key,
-                  mean=lambda tree: tree),
+        axis=Axis(size=1, split=lambda tree: jax.lax.with_sharding_constraint(tree, split), whole=as_read,
+                  local=lambda key: key, mean=lambda tree: tree),
         mesh=mesh,
         shardings=shardings,
         # Born on the devices inside one program: nothing aliases, so everything can be donated.
@@ -136,7 +141,8 @@ def _mapped_axis(count: int) -> Axis:
             return jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
         return jax.tree.map(part, tree)
 
-    return Axis(size=count, split=split, local=lambda key: jax.random.fold_in(key, jax.lax.axis_index(AXIS)), mean=mean)
+    return Axis(size=count, split=split, whole=lambda tree: tree, mean=mean,
+                local=lambda key: jax.random.fold_in(key, jax.lax.axis_index(AXIS)))
 
 
 def _pmap(mesh: Mesh) -> Parallel:
