@@ -118,7 +118,8 @@ def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec]
         mesh=mesh,
         shardings=shardings,
         # Born on the devices inside one program: nothing aliases, so everything can be donated.
-        initialize=lambda init: compilation.jit_once(init, out_shardings=shardings(jax.eval_shape(init)))(),
+        initialize=lambda init: compilation.jit_once(lambda: as_read(init()),
+                                                     out_shardings=shardings(jax.eval_shape(init)))(),
         place=lambda state: jax.device_put(state, shardings(state)),
         gather=lambda state: state,
         place_data=lambda tree: processes.place(tree, replicated),
