@@ -35,7 +35,7 @@ def get_config(arg: str = "folder:images"):
     config.data = {"resolution": 64} | data if data["name"] == "folder" else data
     config.total_kimg, config.batch_size = 400.0, 32
     config.latent = {"name": "normal", "dim": 64}
-    config.generator = {"name": "dcgan", "width": 32}
+    config.generator = {"name": "dcgan", "width": 32, "embed_dim": 8}  # as in configs/dcgan.py
     config.discriminator = {"name": "dcgan", "width": 32, "norm": "none", "embed_dim": 8}
     config.augmentation = {"diffaugment": "diffaugment"}
     config.regularizers = {"r1": {"name": "r1", "gamma": 0.3},
@@ -48,6 +48,5 @@ def get_config(arg: str = "folder:images"):
     config.metrics = ("fd_pixels",)
     if small:
         config.regularizers.r1.gamma, config.regularizers.lecam.start = 1.0, 200
-        config.generator.embed_dim = 8  # as in configs/dcgan.py
         config = tiny(config, width=32)
     return config
