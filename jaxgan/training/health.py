@@ -140,6 +140,8 @@ def of_images(small: Mapping[str, Array], label: Array | None) -> dict[str, Arra
         found["label_effect"] = moved / jnp.maximum(between_fakes, 1e-6)
     if label is not None and label.ndim == 1:
         found["class_coverage"] = coverage(distances(fake, real), distances(real, real), label)
+        found["class_diversity"] = within(distances(fake, fake), label) / jnp.maximum(
+            within(distances(real, real), label), 1e-6)
         found["label_signal"] = signal(real, label)
     return found
 
@@ -175,6 +177,12 @@ def apart(matrix: Array) -> Array:
     """The mean distance of two different rows."""
     count = len(matrix)
     return (jnp.sum(matrix) - jnp.trace(matrix)) / (count * (count - 1))
+
+
+def within(matrix: Array, label: Array) -> Array:
+    """The mean distance of two different rows of one class; NaN where each is alone."""
+    pairs = (label[:, None] == label) & ~jnp.eye(len(label), dtype=bool)
+    return jnp.sum(matrix * pairs) / jnp.sum(pairs)
 
 
 def saturated(image: Array) -> Array:
@@ -215,8 +223,9 @@ class Sign(NamedTuple):
 PATIENCE = 3  # examinations in a row that must show a sign: every GAN begins with fakes unlike anything, and stumbles
 # The limits, and why; what tends to cause the others comes first. They were set on small runs, one seed each: gradient
 # ratios on the logs of 33, 0.02 to 7; all else on the last checkpoints of eight recipes on digits and two MLPs, where
-# accuracies are 0.5 to 0.95, diversity 0.9 to 1.05, distance up to 0.15, classes covered 0.9 to 1, the label's effect
-# 0.58 to 1, the average up to 0.19 of the weights away and saturation below 0. "Healthy" below means these.
+# accuracies are 0.5 to 0.95, diversity 0.9 to 1.05 (of six: within classes 0.8 to 1.3), distance up to 0.15, classes
+# covered 0.9 to 1, the label's effect 0.58 to 1, the average up to 0.19 of the weights away and saturation below 0.
+# "Healthy" below means these.
 SIGNS = {
     # Two pictures of anything differ by a hundredth of the range in more than a few pixels.
     "constant_data": Sign(
@@ -255,6 +264,12 @@ SIGNS = {
         lambda m: m["diversity"] < 0.4,
         "the generator has collapsed: two of its images are {diversity:.2f} as far apart as two real ones; try a lower "
         "learning rate, a penalty on the discriminator (regularizers.r1), or regularizers.mode_seeking"),
+    # Half of the least that a healthy run has. At 0.32 and 0.47 the recall of the data was 0.01 and 0.04.
+    "classes_collapsed": Sign(
+        lambda m: m["class_diversity"] < 0.4,
+        "the generator has collapsed within the classes: two of its images of one class are {class_diversity:.2f} as "
+        "far apart as two real ones; let the label weigh less beside the latent (generator.embed_dim, or a larger "
+        "latent.dim), or try regularizers.mode_seeking"),
     # About half of the least that a healthy run has.
     "classes_missing": Sign(
         lambda m: m["class_coverage"] < 0.5,

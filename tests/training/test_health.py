@@ -15,25 +15,26 @@ from jaxgan.training import health
 HEALTHY = {
     "dcgan": {"accuracy_fake": 0.84, "accuracy_real": 0.805, "average_distance": 0.042, "class_coverage": 1.0,
               "distance": 0.0, "diversity": 0.983, "label_effect": 0.808, "logit_gap": 0.093, "logit_middle": -0.006,
-              "logit_spread": 0.053, "saturation": -0.08, "variety_real": 10.6},
+              "logit_spread": 0.053, "saturation": -0.08, "variety_real": 10.6, "class_diversity": 1.0},
     "r3gan": {"accuracy_fake": 0.531, "accuracy_real": 0.531, "average_distance": 0.045, "class_coverage": 0.9,
               "distance": 0.055, "diversity": 0.957, "label_effect": 0.989, "logit_gap": 0.314, "logit_middle": -8.78,
-              "logit_spread": 1.702, "saturation": -0.204, "variety_real": 10.6},
+              "logit_spread": 1.702, "saturation": -0.204, "variety_real": 10.6, "class_diversity": 0.86},
     "wgan": {"accuracy_fake": 0.539, "accuracy_real": 0.516, "average_distance": 0.114, "distance": 0.009,
              "diversity": 0.991, "logit_gap": 0.00003, "logit_middle": 0.001, "logit_spread": 0.001,
              "saturation": -0.162, "variety_real": 10.6},
     "wgan_gp": {"accuracy_fake": 0.824, "accuracy_real": 0.797, "average_distance": 0.007, "class_coverage": 1.0,
                 "distance": 0.006, "diversity": 0.968, "label_effect": 0.583, "logit_gap": 1.274,
-                "logit_middle": -3.949, "logit_spread": 0.649, "saturation": -0.124, "variety_real": 10.6},
+                "logit_middle": -3.949, "logit_spread": 0.649, "saturation": -0.124, "variety_real": 10.6,
+                "class_diversity": 1.3},
     "acgan": {"accuracy_fake": 0.531, "accuracy_real": 0.52, "average_distance": 0.185, "class_coverage": 1.0,
               "distance": 0.047, "diversity": 1.03, "label_effect": 0.852, "logit_gap": 0.038, "logit_middle": 0.051,
-              "logit_spread": 0.264, "saturation": -0.043, "variety_real": 10.6},
+              "logit_spread": 0.264, "saturation": -0.043, "variety_real": 10.6, "class_diversity": 0.89},
     "sngan": {"accuracy_fake": 0.941, "accuracy_real": 0.859, "average_distance": 0.009, "class_coverage": 1.0,
               "distance": 0.013, "diversity": 0.925, "label_effect": 0.904, "logit_gap": 1.514, "logit_middle": -0.068,
-              "logit_spread": 0.581, "saturation": -0.092, "variety_real": 10.6},
+              "logit_spread": 0.581, "saturation": -0.092, "variety_real": 10.6, "class_diversity": 0.84},
     "vit_gan": {"accuracy_fake": 0.523, "accuracy_real": 0.527, "average_distance": 0.0, "class_coverage": 1.0,
                 "distance": 0.056, "diversity": 0.927, "label_effect": 0.872, "logit_gap": 0.06, "logit_middle": 3.942,
-                "logit_spread": 0.632, "saturation": -0.144, "variety_real": 10.6},
+                "logit_spread": 0.632, "saturation": -0.144, "variety_real": 10.6, "class_diversity": 0.8},
 }
 ILL = [
     ("constant_data", {"variety_real": 0.0, "diversity": 4e5}, "training images are all alike"),
@@ -43,6 +44,7 @@ ILL = [
     ("overpowering", {"accuracy_real": 1.0, "accuracy_fake": 0.99, "distance": 0.8}, "too strong"),
     ("no_gradient", {"grad_ratio": 1e-4}, "its gradient is 1.0e-04"),
     ("collapsed", {"diversity": 0.1}, "0.10 as far apart as two real ones"),
+    ("classes_collapsed", {"class_diversity": 0.2}, "of one class are 0.20 as far apart"),
     ("classes_missing", {"class_coverage": 0.3}, "30% of those"),
     ("labels_meaningless", {"label_signal": 1.2}, "by 1.2 standard deviations of"),
     ("label_ignored", {"label_effect": 0.05}, "ignores its labels"),
@@ -94,7 +96,7 @@ def test_measurements_of_images():
     assert same["label_signal"] > 20
     assert abs(signal(reals[0], rng.permutation(label))) < 4
     assert np.isnan(signal(reals[0], np.arange(40)))
-    np.testing.assert_allclose(same["diversity"], 1, atol=0.02)
+    np.testing.assert_allclose([same["diversity"], same["class_diversity"]], 1, atol=0.05)
     np.testing.assert_allclose(same["distance"], 0, atol=0.05)
     assert (same["class_coverage"], same["label_effect"]) == (1, 0)
     one = np.tile(np.array([4, 0, 0, 0, 0, 0], np.float32), (40, 1))
@@ -102,6 +104,11 @@ def test_measurements_of_images():
     assert found["diversity"] == 0
     assert found["distance"] > 0.3
     assert found["class_coverage"] == 0.25
+    centres = reals[0].reshape(4, 10, 6).mean(1)[label]  # an image a class
+    found = of_images({"real": reals[0], "fake": centres}, label)
+    assert found["class_diversity"] < 0.01
+    assert found["diversity"] > 0.8
+    assert np.isnan(of_images({"real": reals[0], "fake": centres}, np.arange(40))["class_diversity"])
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +164,7 @@ STRONG = ("optimizers.generator.learning_rate=1e-4", "optimizers.discriminator.l
     ("few", (), "memorising"),
     pytest.param("all", ("optimizers.discriminator.learning_rate=1e-6",), "starved", marks=SLOW),
     ("all", BOTH, "saturated"),
+    ("all", ("generator.embed_dim=256",), "classes_collapsed"),
     pytest.param("all", STRONG, "overpowering", marks=SLOW),
     pytest.param("one", (), "constant_data", marks=SLOW),
     pytest.param("shuffled", (), "labels_meaningless", marks=SLOW),
