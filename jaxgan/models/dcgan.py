@@ -38,7 +38,7 @@ class Generator(nn.Module):
     width: int = 64
     max_width: int = 512
     norm: str = "batch"
-    embed_dim: int = 32
+    embed_dim: int = 8
     init_std: float = 0.02
     spectral: bool = False
     dtype: DTypeLike = "float32"

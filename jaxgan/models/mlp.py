@@ -26,7 +26,7 @@ class Generator(nn.Module):
     """`depth` hidden layers of `width`, then one value a pixel.
 
     output: "tanh" for images; "linear" for points, whose density should not pile up at the edges: it leaves [-1, 1]
-    where training lets it. A label is embedded and joined to z.
+    where training lets it. A label is embedded and joined to z; `embed_dim` as in `dcgan.Generator`.
     """
 
     image_shape: tuple[int, int, int]
@@ -35,7 +35,7 @@ class Generator(nn.Module):
     depth: int = 3
     activation: str = "relu"
     output: str = "tanh"
-    embed_dim: int = 32
+    embed_dim: int = 8
     dtype: DTypeLike = "float32"
 
     @nn.compact
