@@ -21,7 +21,7 @@ yourself. Any data, by argument, as in configs/dcgan.py; small sets need a large
 `configs/dp_gan.py:tiny`, or `tiny:DATA`, is small, for a laptop: 16×16, five steps to one of the generator, the noise
 found for epsilon 10 on 64,000 images. With 1,797 digits that is little signal.
 
-`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 52.1, precision 0.16, recall 0.00.
+`experiments/zoo` trained the tiny variant on 25,600 images of MNIST: FD 55.6, precision 0.90, recall 0.00.
 """
 
 from jaxgan.config import default, tiny, variant
