@@ -90,8 +90,14 @@ def _fsdp(mesh: Mesh) -> Parallel:
     layer where a step reads them. For networks whose state is too large for one device."""
     # Said, not left to XLA: from kernels in shares it cuts the layers themselves, in ways that cost more traffic and
     # that its partitioner does not always survive.
-    return _over_mesh(mesh, in_shares, lambda tree: jax.lax.with_sharding_constraint(
-        tree, NamedSharding(mesh, PartitionSpec())))
+    @jax.custom_vjp
+    def gathered(leaf):
+        return jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, PartitionSpec()))
+
+    def shared_out(leaf):  # a gradient, which would be gathered too if the rule of the constraint were taken
+        return jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, in_shares(leaf.shape, mesh.size)))
+    gathered.defvjp(lambda leaf: (gathered(leaf), None), lambda _, leaf: (shared_out(leaf),))
+    return _over_mesh(mesh, in_shares, lambda tree: jax.tree.map(gathered, tree))
 
 
 def _over_mesh(mesh: Mesh, rule: Callable[[tuple[int, ...], int], PartitionSpec],
