@@ -21,7 +21,6 @@ IMAGES = 256  # of each kind that are looked at, rounded up to whole batches …
 BYTES = 64 << 20  # … of which at least one is read, and no more than this
 PREFIX = "health/"
 SIDE = 16  # pixels a side at which images are compared with each other
-HERE = Axis(size=1, split=lambda tree: tree, whole=lambda tree: tree, local=lambda key: key, mean=lambda tree: tree)
 
 
 class Batches(Protocol):
@@ -42,9 +41,12 @@ class Doctor:
         self.history = [record for record in history if any(name.startswith(PREFIX) for name in record)]
         self._sets, self._parallel = (train, held_out), parallel
         self._images: list[PyTree] = []
-        whole = NamedSharding(parallel.mesh, PartitionSpec())
+        # One program with the global batch, whatever the run is; only weights are read as the run holds them.
+        axis = Axis(size=1, split=lambda tree: tree, whole=parallel.axis.whole, local=lambda key: key,
+                    mean=lambda tree: tree)
         # In a hurry: examinations are rare.
-        self._measure = compilation.jit_once(functools.partial(measure, parts, images_per_step), out_shardings=whole)
+        self._measure = compilation.jit_once(functools.partial(measure, Stage(parts, axis, images_per_step)),
+                                             out_shardings=NamedSharding(parallel.mesh, PartitionSpec()))
 
     def examine(self, state: TrainState, logged: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
         """Measurements, and findings that are new with them. logged: what the log is about to say of this step.
@@ -78,11 +80,12 @@ class Doctor:
         return self._images
 
 
-def measure(parts: Parts, images_per_step: int, state: TrainState, train: PyTree, held_out: PyTree) -> dict[str, Array]:
+def measure(stage: Stage, state: TrainState, train: PyTree, held_out: PyTree) -> dict[str, Array]:
     """What there is to know. train, held_out: {"image": [n, B, ...], "label"}; held_out {} for none.
 
     Networks run as in training, on whole batches, and the discriminator sees images augmented as the run has it.
     """
+    parts, axis, _ = stage
     key = keys.stream(state.key, "health")
 
     def see(inputs):
@@ -91,13 +94,13 @@ def measure(parts: Parts, images_per_step: int, state: TrainState, train: PyTree
         z = parts.prior.sample(keys.stream(part, "z"), (len(real["image"]),))
         params = state.players["discriminator"].params
         real, unseen = ({**each, "image": as_float(each["image"])} if each else {} for each in (real, unseen))
-        scene = Scene(Stage(parts, HERE, images_per_step), "discriminator", params, state,
-                      Batch(real["image"], batch_labels(parts.degrade, real, part, HERE), z), part)
+        scene = Scene(stage, "discriminator", params, state,
+                      Batch(real["image"], batch_labels(parts.degrade, real, part, axis), z), part)
         label = scene.batch.label
         images = {"real": scene.batch.image, "fake": scene.generate(z, label)[0]}
         shown = {name: (image, label) for name, image in images.items()}
         if unseen:
-            shown["unseen"] = unseen["image"], batch_labels(parts.degrade, unseen, part, HERE)
+            shown["unseen"] = unseen["image"], batch_labels(parts.degrade, unseen, part, axis)
         logits = {name: scene.discriminate(*given, name)[0].logit for name, given in shown.items()}
         if label is not None:
             images["relabelled"] = scene.generate(z, jnp.roll(label, 1, axis=0))[0]
@@ -131,17 +134,17 @@ def of_images(small: Mapping[str, Array], label: Array | None) -> dict[str, Arra
     """How various the fakes are, and how far from the reals, in units of the mean distance of two reals. small: rows
     of `shrunk`."""
     real, fake = small["real"], small["fake"]
-    between_reals, between_fakes = apart(distances(real, real)), apart(distances(fake, fake))
-    unit = jnp.maximum(between_reals, 1e-6)
-    found = {"variety_real": between_reals, "diversity": between_fakes / unit,
-             "distance": (2 * jnp.mean(distances(fake, real)) - between_reals - between_fakes) / unit}
+    reals, fakes, across = distances(real, real), distances(fake, fake), distances(fake, real)
+    unit = jnp.maximum(apart(reals), 1e-6)
+    found = {"variety_real": apart(reals), "diversity": apart(fakes) / unit,
+             "distance": (2 * jnp.mean(across) - apart(reals) - apart(fakes)) / unit}
     if "relabelled" in small:
         moved = jnp.mean(jnp.linalg.norm(fake - small["relabelled"], axis=1))
-        found["label_effect"] = moved / jnp.maximum(between_fakes, 1e-6)
+        found["label_effect"] = moved / jnp.maximum(apart(fakes), 1e-6)
     if label is not None and label.ndim == 1:
-        found["class_coverage"] = coverage(distances(fake, real), distances(real, real), label)
-        found["class_diversity"] = within(distances(fake, fake), label) / jnp.maximum(
-            within(distances(real, real), label), 1e-6)
+        same = label[:, None] == label
+        found["class_coverage"] = coverage(across, reals, label)
+        found["class_diversity"] = apart(fakes, same) / jnp.maximum(apart(reals, same), 1e-6)
         found["label_signal"] = signal(real, label)
     return found
 
@@ -173,15 +176,9 @@ def distances(one: Array, other: Array) -> Array:
     return jnp.sqrt(jnp.maximum(squares, 0))
 
 
-def apart(matrix: Array) -> Array:
-    """The mean distance of two different rows."""
-    count = len(matrix)
-    return (jnp.sum(matrix) - jnp.trace(matrix)) / (count * (count - 1))
-
-
-def within(matrix: Array, label: Array) -> Array:
-    """The mean distance of two different rows of one class; NaN where each is alone."""
-    pairs = (label[:, None] == label) & ~jnp.eye(len(label), dtype=bool)
+def apart(matrix: Array, among: Array | bool = True) -> Array:
+    """The mean distance of two different rows, of all pairs or of those `among` them; NaN where there are none."""
+    pairs = ~jnp.eye(len(matrix), dtype=bool) & among
     return jnp.sum(matrix * pairs) / jnp.sum(pairs)
 
 

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxgan import config as config_lib
 from jaxgan import data, training_run
 from jaxgan.data.source import materialise
 from jaxgan.training import health
@@ -153,6 +154,16 @@ def test_a_healthy_run_hears_nothing(examined):
                                                      "label_signal")}
     assert 0.2 < log[-1]["health/accuracy_held_out"] < 0.9
     assert "time/health" in {name for record in log for name in record}
+
+
+def test_weights_in_shares_are_examined(root, tmp_path):
+    """Those of convolutions: XLA dies where it is left to cut them itself."""
+    config = config_lib.load(f"{root}/configs/dcgan.py:tiny:digits", [
+        "data.resolution=8", "parallel=fsdp", "health_every=1", "total_kimg=0.032", "sample_every=0",
+        "checkpoint_every=0"])
+    training_run.train(config, tmp_path / "run")
+    log = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert any("health/diversity" in json.loads(line) for line in log)
 
 
 SLOW = pytest.mark.slow
