@@ -29,8 +29,8 @@ NORMS = ("batch", "none")
 class Generator(nn.Module):
     """z, joined by the embedding of the label -> dense to the top level -> transposed convolutions -> tanh.
 
-    embed_dim: entries of the embedding, N(0, 1) each at first, as z's are. Where classes have few images, keep it far
-    below z's: with 32 beside a z of 64 each class of MNIST ended in one image, with 8 none did.
+    embed_dim: entries of the embedding, N(0, 1) each at first, as z's are. Keep it far below z's: with 32
+    beside a z of 64 each class of MNIST ended in one image, with 8 none did.
     """
 
     image_shape: tuple[int, int, int]
