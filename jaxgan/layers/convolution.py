@@ -2,8 +2,9 @@
 
 One trilinear form, the sum of g[i] w[t] x[stride * i + dilation * t - low], gives three bilinear operations: the
 convolution y(x, w), its adjoint in the input x(g, w) (a transposed convolution) and its adjoint in the filter w(x, g).
-Each is a derivative of the other two, so as JAX primitives they are closed under differentiation. On GPU and TPU they
-lower to what `jax.lax` emits for the same operation, on CPU to the formulations of `_convolution_cpu`.
+Each is a derivative of the other two, so as JAX primitives they are closed under differentiation. On GPU they lower to
+what `jax.lax` emits for the same operation, and on TPU but for narrow groups (`_convolution_tpu`); on CPU to the
+formulations of `_convolution_cpu`.
 
 This is the only file that touches `jax.extend` and `jax.interpreters`. Where those have changed beyond recognition,
 everything here still works, on stock `jax.lax`, at stock speed.
@@ -20,6 +21,7 @@ from jax import lax
 
 from jaxgan.errors import InputError
 from jaxgan.layers import _convolution_cpu as cpu
+from jaxgan.layers import _convolution_tpu as tpu
 from jaxgan.layers._convolution_window import Padding, Pair, Window, centred, check_operands, paddings, pair
 from jaxgan.typing import Array
 
@@ -149,7 +151,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
     from jax.extend.core import Primitive
     from jax.interpreters import ad, batching, mlir
 
-    def register(name, shape, stock, fast, over_first, over_second):
+    def register(name, shape, stock, on_cpu, on_tpu, over_first, over_second):
         primitive = Primitive(name)
 
         def bind(a, b, *, window):
@@ -158,7 +160,8 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         primitive.def_impl(jax.jit(bind, static_argnames="window"))
         primitive.def_abstract_eval(lambda a, b, *, window: a.update(shape=shape(a, b, window), weak_type=False))
         mlir.register_lowering(primitive, mlir.lower_fun(stock, multiple_results=False))
-        mlir.register_lowering(primitive, mlir.lower_fun(fast, multiple_results=False), platform="cpu")
+        for platform, fast in (("cpu", on_cpu), ("tpu", on_tpu)):
+            mlir.register_lowering(primitive, mlir.lower_fun(fast, multiple_results=False), platform=platform)
         batching.primitive_batchers[primitive] = _batching_rule(bind, over_first, over_second)
         return primitive, bind
 
@@ -167,6 +170,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         _output_shape,
         _stock_convolution,
         cpu.convolution,
+        tpu.reading_kernel(_stock_convolution),
         _batched_over_batch,
         _batched_over_outputs,
     )
@@ -175,6 +179,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         _input_shape,
         _stock_input_adjoint,
         cpu.input_adjoint,
+        tpu.reading_kernel(_stock_input_adjoint),
         _batched_over_batch,
         _batched_over_kernel_inputs,
     )
@@ -183,6 +188,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         _filter_shape,
         _stock_filter_adjoint,
         cpu.filter_adjoint,
+        tpu.writing_kernel(_stock_filter_adjoint),
         _batched_over_inputs,
         _batched_over_outputs,
     )

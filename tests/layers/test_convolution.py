@@ -14,7 +14,8 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxgan.layers import convolution
+from jaxgan.layers import _convolution_tpu, convolution
+from jaxgan.layers._convolution_window import Window
 from jaxgan.layers.convolution import Conv, ConvTranspose, conv, conv_transpose
 
 # name: (x shape, w shape, arguments). The CPU form each adjoint takes is in brackets where it is a special one.
@@ -251,20 +252,52 @@ def test_convolutions_in_loops_and_branches_keep_the_fast_layout(body):
     assert_close(compiled(w, x), expected, 1e-5)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_accelerators_get_what_stock_lax_emits(platform):
-    def program(op):
-        def f(x, w):
-            return jnp.sum(op(x, w, stride=2, dilation=(1, 2), groups=2) ** 3)
+def lowered(op, platform, channels, groups):
+    """The convolutions of a value and its gradients, as lines of text."""
 
-        x, w = jax.ShapeDtypeStruct((2, 8, 8, 4), "float32"), jax.ShapeDtypeStruct((3, 3, 2, 6), "float32")
-        text = (
-            jax.jit(jax.value_and_grad(f, argnums=(0, 1))).trace(x, w).lower(lowering_platforms=(platform,)).as_text()
-        )
-        return sorted(re.sub(r"%\w+", "%", line) for line in text.splitlines() if "stablehlo.convolution" in line)
+    def f(x, w):
+        return jnp.sum(op(x, w, stride=2, dilation=(1, 2), groups=groups) ** 3)
 
-    assert len(program(conv)) == 3
-    assert program(conv) == program(stock)
+    shapes = (2, 8, 8, channels), (3, 3, channels // groups, channels)
+    x, w = (jax.ShapeDtypeStruct(shape, "float32") for shape in shapes)
+    text = jax.jit(jax.value_and_grad(f, argnums=(0, 1))).trace(x, w).lower(lowering_platforms=(platform,)).as_text()
+    return sorted(re.sub(r"%\w+", "%", line) for line in text.splitlines() if "stablehlo.convolution" in line)
+
+
+@pytest.mark.parametrize(("platform", "groups"), [("cuda", 4), ("tpu", 1), ("tpu", 2), ("tpu", 128)])
+def test_accelerators_get_what_stock_lax_emits(platform, groups):
+    assert len(lowered(conv, platform, 128, groups)) == 3
+    assert lowered(conv, platform, 128, groups) == lowered(stock, platform, 128, groups)
+
+
+def test_tpus_get_groups_that_fill_their_units():
+    """Twelve groups of 16 channels become two of 96."""
+    found = lowered(conv, "tpu", 192, 12)
+    assert [sorted(re.findall(r"group_count = (\d+)", line)) for line in found] == [["1", "2"]] * 3
+    assert all("x96x" in line for line in found)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_joined_groups_are_the_same_convolution(monkeypatch, count):
+    """Also where inputs and outputs of a group differ in number, and where not all groups fit into one."""
+    monkeypatch.setattr(_convolution_tpu, "joined", lambda groups, inputs, outputs: count)
+    x, w, g = draw((2, 7, 6, 12), (3, 2, 2, 18), (2, 4, 3, 18))
+    window = Window((7, 6), (3, 2), (2, 2), ((1, 1), (0, 1)), (1, 1), groups=6)
+    for operation, form, operands in (
+        (convolution._stock_convolution, _convolution_tpu.reading_kernel, (x, w)),
+        (convolution._stock_input_adjoint, _convolution_tpu.reading_kernel, (g, w)),
+        (convolution._stock_filter_adjoint, _convolution_tpu.writing_kernel, (x, g)),
+    ):
+        expected, found = (jax.jit(functools.partial(each, window=window))(*operands)
+                           for each in (operation, form(operation)))
+        assert_close(found, expected, 1e-5)
+
+
+@pytest.mark.parametrize(("groups", "inputs", "outputs", "count"), [
+    (12, 16, 16, 6), (96, 16, 16, 8), (48, 32, 8, 4), (7, 16, 16, 7), (11, 16, 16, 1), (4, 64, 64, 1), (256, 1, 1, 1),
+])
+def test_as_many_groups_are_joined_as_fill_a_unit(groups, inputs, outputs, count):
+    assert _convolution_tpu.joined(groups, inputs, outputs) == count
 
 
 def test_bfloat16_sums_in_float32():
