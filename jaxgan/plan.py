@@ -40,7 +40,8 @@ def main(argv: list[str]) -> int:
     from jaxgan import compilation, planning
     target = planning.find_target(arguments.target)
     info, num_images = described(arguments) if arguments.shape else opened(config)
-    compilation.enable_cache()
+    if not target.chip:  # what was compiled for a machine that is not here cannot be loaded again
+        compilation.enable_cache()
     found = planning.plan(config, info, num_images, target, lambda text: print(text, file=sys.stderr, flush=True))
     print(table(found, target, config))
     if arguments.json:
@@ -84,14 +85,14 @@ def table(found, target, config) -> str:
             ("a step", span(found.step_seconds, 1000, "ms")),
             ("speed", span(found.images_per_second, 1, "images/s"))]
     if found.share_of_peak:
-        rows.append(("share of peak", span(found.share_of_peak, 100, "% of bfloat16")))
+        rows.append(("share of peak", f"{100 * found.share_of_peak:.3g} % of bfloat16 at the slower end"))
     rows += [(f"{config['total_kimg']:,g} thousand images", span(found.hours, 1, "hours")),
              ("", span(found.device_hours, 1, "device hours"))]
     lines = [f"{name:<24}{value}" for name, value in rows]
     note = "Timed on noise; reading data, evaluation and checkpoints come on top."
     if target.chip:
-        note = ("These are the compiler's estimates, not measurements. The faster end is what the chip's FLOP/s and "
-                "memory allow at best, the slower one the cycles the compiler expects of "
+        note = ("These are the compiler's estimates, not measurements. The faster end is what the chip's FLOP/s "
+                "allow at best, the slower one the cycles the compiler expects of "
                 f"{found.modelled:.0%} of the operations, which it has a model for. Waiting for data and for others, "
                 "evaluation and checkpoints come on top.")
     lines += ["", textwrap.fill(note, 100)]

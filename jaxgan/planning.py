@@ -26,25 +26,27 @@ Say = Callable[[str], None]
 
 
 class Chip(NamedTuple):
-    """What a device can do, as published: bfloat16 FLOP/s, bytes of memory and bytes a second from it, Hz."""
+    """What a device can do, as published: bfloat16 FLOP/s, bytes of memory, Hz."""
 
     name: str
     flops: float
     memory: float
-    bandwidth: float
     clock: float
 
 
 CHIPS = {
-    "v4": Chip("TPU v4", 275e12, 32 * 2**30, 1228e9, 1.05e9),
-    "v5e": Chip("TPU v5e", 197e12, 16 * 2**30, 819e9, 1.5e9),
-    "v5p": Chip("TPU v5p", 459e12, 95 * 2**30, 2765e9, 1.75e9),
-    "v6e": Chip("TPU v6e", 918e12, 32 * 2**30, 1640e9, 1.75e9),
+    "v4": Chip("TPU v4", 275e12, 32 * 2**30, 1.05e9),
+    "v5e": Chip("TPU v5e", 197e12, 16 * 2**30, 1.5e9),
+    "v5p": Chip("TPU v5p", 459e12, 95 * 2**30, 1.75e9),
+    "v6e": Chip("TPU v6e", 918e12, 32 * 2**30, 1.75e9),
 }
 COLLECTIVE = re.compile(r"= (.*?) (?:all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
 ARRAY = re.compile(r"\b([a-z]+\d+)\[([\d,]*)\]")
 CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
-FUSED = re.compile(r" (?:fusion|convolution|dot|custom-call|copy|reduce|all-reduce|all-gather)(?:-start)?\(")
+WORK = re.compile(r" (?:fusion|convolution|dot|copy|reduce|sort|gather|scatter|"
+                  r"(?:all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?)\(")
+INSIDE = re.compile(r"calls=(%[\w.-]+)")
+NAMED = re.compile(r"(?:ENTRY )?(%[\w.-]+) \(.*\{$")
 OUT_OF_MEMORY = re.compile(r"RESOURCE_EXHAUSTED|out of memory|exceeds", re.IGNORECASE)
 
 
@@ -57,11 +59,11 @@ class Target(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of one compiled program, for one device. cycles: of the operations that the compiler has a model for, whose
-    share of all is `modelled`."""
+    """Of one compiled program. flops: what the method asks for on all devices together, whatever is made of it. The
+    rest is of one device. cycles: of the operations that the compiler has a model for, whose share of all is
+    `modelled`."""
 
     flops: float
-    bytes: float
     collective_bytes: float
     cycles: float
     modelled: float
@@ -69,7 +71,8 @@ class Cost(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a step costs. Per device where it says so; step_seconds: (lowest, highest), the same where measured."""
+    """What a step costs. Per device where it says so; step_seconds: (lowest, highest), the same where measured.
+    share_of_peak: at the highest."""
 
     parameters: dict[str, int]
     batch_size: int
@@ -79,7 +82,7 @@ class Plan(NamedTuple):
     collective_bytes_per_step: float
     step_seconds: tuple[float, float]
     images_per_second: tuple[float, float]
-    share_of_peak: tuple[float, float] | None
+    share_of_peak: float | None
     modelled: float | None
     hours: tuple[float, float]
     device_hours: tuple[float, float]
@@ -129,18 +132,18 @@ def plan(config: Mapping[str, Any], info: Info, num_images: int, target: Target,
                                   compile_step(experiment, num_images, (phase.name,), say))
                   for phase in experiment.method.phases}
     total = {name: sum(share * getattr(cost, name) for share, cost in pieces.values())
-             for name in ("flops", "bytes", "collective_bytes", "cycles")}
-    seconds = bounds(target.chip, total) if target.chip else measured(experiment, num_images, say)
+             for name in ("flops", "collective_bytes", "cycles")}
+    seconds = bounds(target, total) if target.chip else measured(experiment, num_images, say)
     images = experiment.method.images_per_step
     rate = images / seconds[1], images / seconds[0]
     hours = tuple(config["total_kimg"] * 1000 / each / 3600 for each in reversed(rate))
-    peak = target.chip and tuple(total["flops"] / each / target.chip.flops for each in reversed(seconds))
     return Plan(
         parameters=parameters(experiment), batch_size=config["batch_size"], devices=len(target.devices),
-        flops_per_image=total["flops"] * len(target.devices) / images,
+        flops_per_image=total["flops"] / images,
         memory_per_device=max(cost.memory for cost in costs.values()),
         collective_bytes_per_step=total["collective_bytes"], step_seconds=seconds, images_per_second=rate,
-        share_of_peak=peak, modelled=min(cost.modelled for cost in costs.values()) if target.chip else None,
+        share_of_peak=seconds[0] / seconds[1] if target.chip else None,
+        modelled=min(cost.modelled for cost in costs.values()) if target.chip else None,
         hours=hours, device_hours=tuple(each * len(target.devices) for each in hours))
 
 
@@ -194,12 +197,37 @@ def compile_step(experiment: Experiment, num_images: int, due: tuple[str, ...], 
     feed, data = inputs(experiment, num_images)
     steps = experiment.parallel.compile(make_steps(experiment.method))
     compiled = steps.lower(experiment.abstract_state(), feed, data, due=due).compile()
-    memory, costs, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
+    memory, text = compiled.memory_analysis(), compiled.as_text()
     held = (memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
             + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes)
-    cycles, work = [int(number) for number in CYCLES.findall(text)], len(FUSED.findall(text))
-    return Cost(costs["flops"], costs["bytes accessed"], collective_bytes(text), sum(cycles),
-                min(len(cycles) / max(work, 1), 1.0), held)
+    cycles, modelled = expected_cycles(text)
+    return Cost(flops(experiment, num_images, due), collective_bytes(text), cycles, modelled, held)
+
+
+def flops(experiment: Experiment, num_images: int, due: tuple[str, ...]) -> float:
+    """What one step with these phases asks for, on all devices together: more is done where convolutions are given
+    zeros to multiply, or activations are computed twice."""
+    here = Experiment(experiment.config, experiment.info, jax.devices()[:1])
+    steps = here.parallel.compile(make_steps(here.method))
+    traced = steps.trace(here.abstract_state(), *inputs(here, num_images), due=due)
+    return traced.lower(lowering_platforms=("cuda",)).cost_analysis()["flops"]  # where convolutions stay what they are
+
+
+def expected_cycles(text: str) -> tuple[int, float]:
+    """What the compiler expects of the operations of a program that it has a model for, and their share of all.
+
+    What other operations are made of is not counted again, nor is what only moves data ahead of their use.
+    """
+    inside, cycles, modelled, work, counts = set(INSIDE.findall(text)), 0, 0, 0, True
+    for line in text.splitlines():
+        if heading := NAMED.match(line):
+            counts = heading[1] not in inside
+        elif counts:
+            expected = CYCLES.search(line)
+            cycles += int(expected[1]) if expected else 0
+            modelled += bool(expected)
+            work += bool(expected or WORK.search(line))
+    return cycles, modelled / max(work, 1)
 
 
 def collective_bytes(text: str) -> int:
@@ -212,10 +240,14 @@ def collective_bytes(text: str) -> int:
     return total
 
 
-def bounds(chip: Chip, total: Mapping[str, float]) -> tuple[float, float]:
-    """Seconds of a step from below, by what the chip can do at most, and as the compiler has it, if that is more."""
-    least = max(total["flops"] / chip.flops, total["bytes"] / chip.bandwidth)
-    return least, max(total["cycles"] / chip.clock, least)
+def bounds(target: Target, total: Mapping[str, float]) -> tuple[float, float]:
+    """Seconds of a step from below, by what the chips can do at most, and as the compiler has it, if that is more.
+
+    Bytes are no bound: the compiler counts them where they stay in a chip's fast memory too, and the whole of an array
+    that a loop changes in place.
+    """
+    least = total["flops"] / (target.chip.flops * len(target.devices))
+    return least, max(total["cycles"] / target.chip.clock, least)
 
 
 def measured(experiment: Experiment, num_images: int, say: Say) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxgan import command, compilation, planning
+from jaxgan import command, planning
 from jaxgan import config as configs
 from jaxgan.data import Info
 
@@ -53,7 +53,6 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--batch", type=int, default=0, help="images a chip (default: the recipe's own, in the table)")
     options = parser.parse_args(arguments)
     target = planning.find_target(options.target)
-    compilation.enable_cache()
     found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for name in options.recipes:
         found[name] = estimate(RECIPES[name], target, options.batch)
@@ -83,11 +82,10 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     lines = ["| recipe | target | images a chip | GFLOP an image | memory a chip, GiB | images/s a chip "
              "| share of peak | modelled |", "|---|---|---|---|---|---|---|---|"]
     for name, plan in found.items():
-        rates = [f"{rate / plan['devices']:,.0f}" for rate in plan["images_per_second"]]
-        shares = [f"{share:.0%}" for share in plan["share_of_peak"]]
+        rates = [f"{rate / plan['devices']:,.3g}" for rate in plan["images_per_second"]]
         lines.append(f"| {name} | {plan['target']} | {plan['batch_size'] // plan['devices']} "
                      f"| {plan['flops_per_image'] / 1e9:,.0f} | {plan['memory_per_device'] / 2**30:.1f} "
-                     f"| {' – '.join(rates)} | {' – '.join(shares)} | {plan['modelled']:.0%} |")
+                     f"| {' – '.join(rates)} | {plan['share_of_peak']:.1%} | {plan['modelled']:.0%} |")
     plan = next(iter(found.values()))
     return "\n".join([*lines, "", f"jax {plan['jax']}, libtpu {plan['libtpu']}; {plan['date']}."])
 

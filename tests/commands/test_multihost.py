@@ -123,8 +123,9 @@ def test_a_lost_process_ends_the_other_and_the_run_goes_on(command, small, tmp_p
     ended = finish(pair)
     _, err, code = ended[1 - victim]
     if which == signal.SIGKILL:
-        assert code == 1
-        assert "another process of this run was lost" in err
+        # Without the first, who keeps the list of all, jax may be quicker to say so and aborts.
+        of_jax = victim == 0 and code == -signal.SIGABRT and "another task died" in err
+        assert of_jax or (code == 1 and "another process of this run was lost" in err)
     else:
         assert [each[2] for each in ended] == [130, 130]
         assert "Stopped at step" in err

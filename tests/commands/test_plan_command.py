@@ -90,7 +90,8 @@ def test_the_plan_for_a_tpu_slice(command, small, tmp_path):
     found = json.loads((tmp_path / "plan.json").read_text())
     assert found["devices"] == 4
     assert 0 < found["step_seconds"][0] <= found["step_seconds"][1]
-    assert 0 < found["share_of_peak"][1] < 1
+    assert 0 < found["share_of_peak"] < 1
+    assert 0.5 < found["modelled"] <= 1
     # the gradients of both networks, and what is logged of them
     assert found["collective_bytes_per_step"] >= 4 * sum(found["parameters"].values())
 
