@@ -84,6 +84,9 @@ def evaluate(graph: Graph, equation: Any, values: list[Operand]) -> Sequence[Ope
         return run(graph, getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values)
     if name == "scan":
         return unrolled(graph, equation, values)
+    if name == "cond" and not isinstance(values[0], Tensor):  # such as what is done in another way on a TPU
+        branch = equation.params["branches"][int(values[0])]
+        return run(graph, branch.jaxpr, branch.consts, values[1:])
     if name not in RULES:
         if any(isinstance(value, Tensor) for value in values) or not static(equation):
             raise unknown(f"computes {name!r}")

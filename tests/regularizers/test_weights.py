@@ -22,12 +22,13 @@ def test_weight_clip_holds_every_parameter():
 
 def test_orthogonal_sums_squared_inner_products_of_different_filters(apply):
     rng = np.random.default_rng(0)
-    dense, conv = rng.standard_normal((5, 3)), rng.standard_normal((3, 3, 2, 4))
-    params = {"dense": {"kernel": dense, "bias": np.ones(3)}, "block": {"conv": {"kernel": conv, "scale": np.ones(4)}},
+    dense, conv, wide = (rng.standard_normal(shape) for shape in ((5, 3), (3, 3, 2, 4), (2, 40)))
+    params = {"dense": {"kernel": dense, "bias": np.ones(3)}, "wide": {"kernel": wide},
+              "block": {"conv": {"kernel": conv, "scale": np.ones(4)}},
               "embed": {"embedding": rng.standard_normal((4, 4))}}
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
     expected = 0
-    for kernel in (dense, conv):
+    for kernel in (dense, conv, wide):
         filters = kernel.reshape(-1, kernel.shape[-1]).T
         expected += 2 * sum((one @ other) ** 2 for one, other in itertools.combinations(filters, 2))
     value, _, _ = apply("orthogonal", {"weight": 0.5}, params=params)
