@@ -3,8 +3,8 @@
     pip install -e '.[plan]'
     JAX_PLATFORMS=cpu python experiments/benchmarks/tpu_estimates.py [--target=v5e:2x2] [--recipes NAME ...]
 
-No TPU is needed: the compiler for TPUs runs on any machine, for minutes a recipe. Recipes that are not asked for keep
-the results they have.
+No TPU is needed: the compiler for TPUs runs on any machine, for 15 to 40 minutes a recipe on one core. Recipes that are
+not asked for keep the results they have.
 """
 
 import argparse

@@ -151,7 +151,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
     from jax.extend.core import Primitive
     from jax.interpreters import ad, batching, mlir
 
-    def register(name, shape, stock, on_cpu, on_tpu, over_first, over_second):
+    def register(name, shape, stock, fast, over_first, over_second):
         primitive = Primitive(name)
 
         def bind(a, b, *, window):
@@ -160,8 +160,8 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         primitive.def_impl(jax.jit(bind, static_argnames="window"))
         primitive.def_abstract_eval(lambda a, b, *, window: a.update(shape=shape(a, b, window), weak_type=False))
         mlir.register_lowering(primitive, mlir.lower_fun(stock, multiple_results=False))
-        for platform, fast in (("cpu", on_cpu), ("tpu", on_tpu)):
-            mlir.register_lowering(primitive, mlir.lower_fun(fast, multiple_results=False), platform=platform)
+        for platform, form in fast.items():
+            mlir.register_lowering(primitive, mlir.lower_fun(form, multiple_results=False), platform=platform)
         batching.primitive_batchers[primitive] = _batching_rule(bind, over_first, over_second)
         return primitive, bind
 
@@ -169,8 +169,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         "gan_convolution",
         _output_shape,
         _stock_convolution,
-        cpu.convolution,
-        tpu.reading_kernel(_stock_convolution),
+        {"cpu": cpu.convolution, "tpu": tpu.reading_kernel(_stock_convolution)},
         _batched_over_batch,
         _batched_over_outputs,
     )
@@ -178,8 +177,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         "gan_convolution_input_adjoint",
         _input_shape,
         _stock_input_adjoint,
-        cpu.input_adjoint,
-        tpu.reading_kernel(_stock_input_adjoint),
+        {"cpu": cpu.input_adjoint, "tpu": tpu.reading_kernel(_stock_input_adjoint)},
         _batched_over_batch,
         _batched_over_kernel_inputs,
     )
@@ -187,8 +185,7 @@ def _primitives() -> tuple[Callable, Callable, Callable]:
         "gan_convolution_filter_adjoint",
         _filter_shape,
         _stock_filter_adjoint,
-        cpu.filter_adjoint,
-        tpu.writing_kernel(_stock_filter_adjoint),
+        {"cpu": cpu.filter_adjoint, "tpu": tpu.writing_kernel(_stock_filter_adjoint)},
         _batched_over_inputs,
         _batched_over_outputs,
     )
