@@ -205,8 +205,8 @@ def compile_step(experiment: Experiment, num_images: int, due: tuple[str, ...], 
 
 
 def flops(experiment: Experiment, num_images: int, due: tuple[str, ...]) -> float:
-    """What one step with these phases asks for, on all devices together: more is done where convolutions are given
-    zeros to multiply, or activations are computed twice."""
+    """What one step with these phases asks for, on all devices together: a compiler that gives convolutions zeros to
+    multiply, or makes something twice, does more."""
     here = Experiment(experiment.config, experiment.info, jax.devices()[:1])
     steps = here.parallel.compile(make_steps(here.method))
     traced = steps.trace(here.abstract_state(), *inputs(here, num_images), due=due)
@@ -216,7 +216,8 @@ def flops(experiment: Experiment, num_images: int, due: tuple[str, ...]) -> floa
 def expected_cycles(text: str) -> tuple[int, float]:
     """What the compiler expects of the operations of a program that it has a model for, and their share of all.
 
-    What other operations are made of is not counted again, nor is what only moves data ahead of their use.
+    What other operations are made of is not counted again, nor is what only moves data ahead of their use. The body of
+    a loop counts once.
     """
     inside, cycles, modelled, work, counts = set(INSIDE.findall(text)), 0, 0, 0, True
     for line in text.splitlines():
