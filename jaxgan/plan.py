@@ -86,8 +86,8 @@ def table(found, target, config) -> str:
             ("speed", span(found.images_per_second, 1, "images/s"))]
     if found.share_of_peak:
         rows.append(("share of peak", f"{100 * found.share_of_peak:.3g} % of bfloat16 at the slower end"))
-    rows += [(f"{config['total_kimg']:,g} thousand images", span(found.hours, 1, "hours")),
-             ("", span(found.device_hours, 1, "device hours"))]
+    rows += [(f"{config['total_kimg']:,g} thousand images", duration(found.hours)),
+             ("of all devices together", duration(found.device_hours))]
     lines = [f"{name:<24}{value}" for name, value in rows]
     note = "Timed on noise; reading data, evaluation and checkpoints come on top."
     if target.chip:
@@ -107,6 +107,11 @@ def memory(found, target) -> str:
 def span(ends, scale: float, unit: str) -> str:
     low, high = (f"{end * scale:,.3g}" if end * scale < 1000 else f"{end * scale:,.0f}" for end in sorted(ends))
     return f"{low} {unit}" if low == high else f"{low} – {high} {unit}"
+
+
+def duration(hours) -> str:
+    unit, scale = ("hours", 1) if max(hours) >= 2 else ("minutes", 60) if max(hours) >= 1 / 30 else ("seconds", 3600)
+    return span(hours, scale, unit)
 
 
 if __name__ == "__main__":
