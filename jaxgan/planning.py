@@ -46,6 +46,8 @@ CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 WORK = re.compile(r" (?:fusion|convolution|dot|copy|reduce|sort|gather|scatter|"
                   r"(?:all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?)\(")
 INSIDE = re.compile(r"calls=(%[\w.-]+)")
+LOOP = re.compile(r" while\(.*condition=(%[\w.-]+), body=(%[\w.-]+)")
+LIMIT = re.compile(r"= [su]32\[\]\S* constant\((\d+)\)")
 NAMED = re.compile(r"(?:ENTRY )?(%[\w.-]+) \(.*\{$")
 OUT_OF_MEMORY = re.compile(r"RESOURCE_EXHAUSTED|out of memory|exceeds", re.IGNORECASE)
 
@@ -126,12 +128,7 @@ def plan(config: Mapping[str, Any], info: Info, num_images: int, target: Target,
         raise InputError(too_large(config, info, num_images, target, say)) from error
     if target.chip and max(cost.memory for cost in costs.values()) > target.chip.memory:
         raise InputError(too_large(config, info, num_images, target, say))
-    pieces = {due: (shares[due], costs[due]) for due in costs}
-    if loops(experiment) > 1:  # a loop's body is counted once, however often it runs
-        pieces = {(phase.name,): (repeats(experiment, phase) / phase.every,
-                                  compile_step(experiment, num_images, (phase.name,), say))
-                  for phase in experiment.method.phases}
-    total = {name: sum(share * getattr(cost, name) for share, cost in pieces.values())
+    total = {name: sum(share * getattr(costs[due], name) for due, share in shares.items())
              for name in ("flops", "collective_bytes", "cycles")}
     seconds = bounds(target, total) if target.chip else measured(experiment, num_images, say)
     images = experiment.method.images_per_step
@@ -153,10 +150,6 @@ def programs(experiment: Experiment) -> dict[tuple[str, ...], float]:
     period = math.lcm(*(phase.every for phase in phases))
     counts = Counter(due_phases(phases, step) for step in range(period))
     return {due: count / period for due, count in counts.items()}
-
-
-def loops(experiment: Experiment) -> int:
-    return max(repeats(experiment, phase) for phase in experiment.method.phases)
 
 
 def repeats(experiment: Experiment, phase: Any) -> int:
@@ -200,8 +193,10 @@ def compile_step(experiment: Experiment, num_images: int, due: tuple[str, ...], 
     memory, text = compiled.memory_analysis(), compiled.as_text()
     held = (memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
             + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes)
-    cycles, modelled = expected_cycles(text)
-    return Cost(flops(experiment, num_images, due), collective_bytes(text), cycles, modelled, held)
+    parts = computations(text)
+    cycles, modelled = expected_cycles(parts)
+    exchanged = sum(times * collective_bytes("\n".join(parts[name])) for name, times in turns(parts).items())
+    return Cost(flops(experiment, num_images, due), exchanged, cycles, modelled, held)
 
 
 def flops(experiment: Experiment, num_images: int, due: tuple[str, ...]) -> float:
@@ -209,23 +204,51 @@ def flops(experiment: Experiment, num_images: int, due: tuple[str, ...]) -> floa
     multiply, or makes something twice, does more."""
     here = Experiment(experiment.config, experiment.info, jax.devices()[:1])
     steps = here.parallel.compile(make_steps(here.method))
-    traced = steps.trace(here.abstract_state(), *inputs(here, num_images), due=due)
-    return traced.lower(lowering_platforms=("cuda",)).cost_analysis()["flops"]  # where convolutions stay what they are
+
+    def asked(due):  # as of a GPU, where convolutions stay what they are; bodies of loops count once
+        traced = steps.trace(here.abstract_state(), *inputs(here, num_images), due=due)
+        return traced.lower(lowering_platforms=("cuda",)).cost_analysis()["flops"]
+    rest = asked(())
+    return rest + sum(repeats(here, phase) * (asked((phase.name,)) - rest)
+                      for phase in here.method.phases if phase.name in due)
 
 
-def expected_cycles(text: str) -> tuple[int, float]:
-    """What the compiler expects of the operations of a program that it has a model for, and their share of all.
-
-    What other operations are made of is not counted again, nor is what only moves data ahead of their use. The body of
-    a loop counts once.
-    """
-    inside, cycles, modelled, work, counts = set(INSIDE.findall(text)), 0, 0, 0, True
+def computations(text: str) -> dict[str, list[str]]:
+    """The lines of a compiled program, by the computation they stand in."""
+    found: dict[str, list[str]] = {"": []}
+    lines = found[""]
     for line in text.splitlines():
         if heading := NAMED.match(line):
-            counts = heading[1] not in inside
-        elif counts:
+            lines = found[heading[1]] = []
+        lines.append(line)
+    return found
+
+
+def turns(parts: Mapping[str, list[str]]) -> dict[str, int]:
+    """How often each computation runs: the body of a loop as often as its condition says, where that is one number."""
+    around = {found[2]: (name, found[1]) for name, lines in parts.items() for line in lines
+              if (found := LOOP.search(line))}
+
+    def count(name):
+        if name not in around:
+            return 1
+        outer, condition = around[name]
+        limits = LIMIT.findall("\n".join(parts[condition]))
+        return (int(limits[0]) if len(limits) == 1 else 1) * count(outer)
+    return {name: count(name) for name in parts}
+
+
+def expected_cycles(parts: Mapping[str, list[str]]) -> tuple[int, float]:
+    """What the compiler expects of the operations of a program that it has a model for, and their share of all.
+
+    What other operations are made of is not counted again, nor is what only moves data ahead of their use.
+    """
+    inside = {name for lines in parts.values() for line in lines for name in INSIDE.findall(line)}
+    cycles = modelled = work = 0
+    for name, times in turns(parts).items():
+        for line in parts[name] if name not in inside else ():
             expected = CYCLES.search(line)
-            cycles += int(expected[1]) if expected else 0
+            cycles += times * int(expected[1]) if expected else 0
             modelled += bool(expected)
             work += bool(expected or WORK.search(line))
     return cycles, modelled / max(work, 1)

@@ -41,6 +41,39 @@ def test_lazy_phases_count_by_their_share(tiny):
         ("d", "d_r1", "d_r2", "g"): 0.25, ("d", "g"): 0.5, ("d", "d_r2", "g"): 0.25}
 
 
+def test_work_in_loops_counts_as_often_as_they_turn(tiny):
+    """Of a method, and of a compiled program: 6 cycles in a body within a body, no more for what is inside a fusion."""
+    found = {}
+    for name, overrides in {"once": (), "more": ("num_critic=3", "accumulate=2")}.items():
+        config = tiny("batch_size=32", *overrides)
+        info = data.open(config["data"]).info
+        experiment = Experiment(config, info, jax.devices()[:1])
+        found[name] = planning.flops(experiment, 100, ("d", "g")) / experiment.method.images_per_step
+    assert found["more"] < found["once"]  # an update of G for three of D
+    assert found["more"] > 0.5 * found["once"]
+    text = """
+%inside (a: f32[]) -> f32[] {
+  ROOT %sum = f32[] fusion(%a), calls=%deeper
+}
+%until (a: s32[]) -> pred[] {
+  %limit = s32[]{:T(128)} constant(3)
+}
+%inner (a: s32[]) -> s32[] {
+  %one = f32[8]{0} fusion(%a), kind=kLoop, calls=%inside, backend_config={"estimated_cycles":"6"}
+  %all-reduce.1 = f32[8]{0} all-reduce(%one), channel_id=1
+}
+%outer (a: s32[]) -> s32[] {
+  %loop = s32[] while(%a), condition=%until, body=%inner
+}
+ENTRY %main (a: s32[]) -> s32[] {
+  %loop.1 = s32[] while(%a), condition=%until, body=%outer
+  %two = f32[8]{0} fusion(%a), kind=kLoop, calls=%inside, backend_config={"estimated_cycles":"100"}
+}"""
+    parts = planning.computations(text)
+    assert planning.turns(parts)["%inner"] == 9
+    assert planning.expected_cycles(parts) == (9 * 6 + 100, 2 / 3)
+
+
 def test_the_bytes_that_chips_exchange():
     text = """
   %all-reduce.1 = f32[128,64]{1,0:T(8,128)} all-reduce(%fusion), channel_id=1
