@@ -93,6 +93,13 @@ def split(graph: Graph, equation: Any, x: Operand) -> list[Tensor]:
                          [var.aval.shape for var in equation.outvars], axis=equation.params["axis"])
 
 
+def unstack(graph: Graph, equation: Any, x: Operand) -> list[Operand]:
+    axis, shape = equation.params["axis"], equation.invars[0].aval.shape
+    rows = graph.add_all("Split", [graph.full(x, shape), np.ones(shape[axis], np.int64)],
+                         [(*shape[:axis], 1, *shape[axis + 1:])] * shape[axis], axis=axis)
+    return [graph.reshape(row, var.aval.shape) for row, var in zip(rows, equation.outvars)]
+
+
 def cut(graph: Graph, equation: Any, x: Operand) -> Operand:
     before = equation.invars[0].aval.shape
     x = graph.full(x, before)
@@ -250,8 +257,8 @@ RULES: dict[str, Callable[..., Any]] = {
     "integer_pow": power, "square": square, "convert_element_type": cast, "select_n": select, "clamp": clamp,
     "stop_gradient": same, "copy": same, "copy_p": same,
     "broadcast_in_dim": broadcast, "reshape": reshape, "squeeze": reshape, "expand_dims": reshape,
-    "transpose": transpose, "concatenate": concatenate, "stack": stack, "split": split, "slice": cut, "rev": reverse,
-    "pad": pad, "gather": gather,
+    "transpose": transpose, "concatenate": concatenate, "stack": stack, "split": split, "unstack": unstack,
+    "slice": cut, "rev": reverse, "pad": pad, "gather": gather,
     "reduce_sum": reduce("ReduceSum"), "reduce_max": reduce("ReduceMax"), "reduce_min": reduce("ReduceMin"),
     "dot_general": dot, "gan_convolution": convolution, "gan_convolution_input_adjoint": input_adjoint,
 }

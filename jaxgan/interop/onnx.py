@@ -80,13 +80,11 @@ def evaluate(graph: Graph, equation: Any, values: list[Operand]) -> Sequence[Ope
     """The results of one operation. One without a rule is done here and now, where it depends on no input."""
     name = equation.primitive.name
     if name in CALLS:
-        inner = equation.params[CALLS[name]]
-        return run(graph, getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values)
+        return run(graph, *opened(equation.params[CALLS[name]]), values)
     if name == "scan":
         return unrolled(graph, equation, values)
     if name == "cond" and not isinstance(values[0], Tensor):  # such as what is done in another way on a TPU
-        branch = equation.params["branches"][int(values[0])]
-        return run(graph, branch.jaxpr, branch.consts, values[1:])
+        return run(graph, *opened(equation.params["branches"][int(values[0])]), values[1:])
     if name not in RULES:
         if any(isinstance(value, Tensor) for value in values) or not static(equation):
             raise unknown(f"computes {name!r}")
@@ -96,15 +94,24 @@ def evaluate(graph: Graph, equation: Any, values: list[Operand]) -> Sequence[Ope
     return found if isinstance(found, list) else [found]
 
 
+def opened(function: Any) -> tuple[Any, Sequence[Any]]:
+    """The jaxpr of a function that an operation holds, and its constants."""
+    return getattr(function, "jaxpr", function), getattr(function, "consts", ())
+
+
 def unrolled(graph: Graph, equation: Any, values: list[Operand]) -> list[Operand]:
     """The results of a loop, step after step."""
-    inner, length = equation.params["jaxpr"], equation.params["length"]
-    first, last = equation.params["num_consts"], equation.params["num_consts"] + equation.params["num_carry"]
+    (inner, constants), length = opened(equation.params["jaxpr"]), equation.params["length"]
+
+    def rows(outer, within):  # how many are handed over row by row: versions of jax differ in how they say it
+        return sum(one.aval.shape == (length, *other.aval.shape) for one, other in zip(outer, within))
+    last = len(values) - rows(equation.invars, inner.invars)
+    first = last - len(inner.outvars) + rows(equation.outvars, inner.outvars)
     state, stacks = values[first:last], [[] for _ in equation.outvars[last - first:]]
     steps = range(length)[::-1] if equation.params["reverse"] else range(length)
     for step in steps:
         row = [graph.entry(each, step) for each in values[last:]]
-        found = run(graph, inner.jaxpr, inner.consts, [*values[:first], *state, *row])
+        found = run(graph, inner, constants, [*values[:first], *state, *row])
         state = found[:last - first]
         for stack, each in zip(stacks, found[last - first:]):
             stack.insert(len(stack) if steps.step > 0 else 0, each)
