@@ -61,11 +61,9 @@ class Target(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of one compiled program. flops: what the method asks for on all devices together, whatever is made of it. The
-    rest is of one device. cycles: of the operations that the compiler has a model for, whose share of all is
-    `modelled`."""
+    """Of one compiled program, for one device. cycles: of the operations that the compiler has a model for, whose
+    share of all is `modelled`."""
 
-    flops: float
     collective_bytes: float
     cycles: float
     modelled: float
@@ -128,17 +126,18 @@ def plan(config: Mapping[str, Any], info: Info, num_images: int, target: Target,
         raise InputError(too_large(config, info, num_images, target, say)) from error
     if target.chip and max(cost.memory for cost in costs.values()) > target.chip.memory:
         raise InputError(too_large(config, info, num_images, target, say))
-    total = {name: sum(share * getattr(costs[due], name) for due, share in shares.items())
-             for name in ("flops", "collective_bytes", "cycles")}
-    seconds = bounds(target, total) if target.chip else measured(experiment, num_images, say)
+    cycles, exchanged = (sum(share * getattr(costs[due], name) for due, share in shares.items())
+                         for name in ("cycles", "collective_bytes"))
+    work = flops(experiment, num_images)
+    seconds = bounds(target, work, cycles) if target.chip else measured(experiment, num_images, say)
     images = experiment.method.images_per_step
     rate = images / seconds[1], images / seconds[0]
     hours = tuple(config["total_kimg"] * 1000 / each / 3600 for each in reversed(rate))
     return Plan(
         parameters=parameters(experiment), batch_size=config["batch_size"], devices=len(target.devices),
-        flops_per_image=total["flops"] / images,
+        flops_per_image=work / images,
         memory_per_device=max(cost.memory for cost in costs.values()),
-        collective_bytes_per_step=total["collective_bytes"], step_seconds=seconds, images_per_second=rate,
+        collective_bytes_per_step=exchanged, step_seconds=seconds, images_per_second=rate,
         share_of_peak=seconds[0] / seconds[1] if target.chip else None,
         modelled=min(cost.modelled for cost in costs.values()) if target.chip else None,
         hours=hours, device_hours=tuple(each * len(target.devices) for each in hours))
@@ -196,12 +195,12 @@ def compile_step(experiment: Experiment, num_images: int, due: tuple[str, ...], 
     parts = computations(text)
     cycles, modelled = expected_cycles(parts)
     exchanged = sum(times * collective_bytes("\n".join(parts[name])) for name, times in turns(parts).items())
-    return Cost(flops(experiment, num_images, due), exchanged, cycles, modelled, held)
+    return Cost(exchanged, cycles, modelled, held)
 
 
-def flops(experiment: Experiment, num_images: int, due: tuple[str, ...]) -> float:
-    """What one step with these phases asks for, on all devices together: a compiler that gives convolutions zeros to
-    multiply, or makes something twice, does more."""
+def flops(experiment: Experiment, num_images: int) -> float:
+    """What a step asks for on average, on all devices together: a compiler that gives convolutions zeros to multiply,
+    or makes something twice, does more."""
     here = Experiment(experiment.config, experiment.info, jax.devices()[:1])
     steps = here.parallel.compile(make_steps(here.method))
 
@@ -209,8 +208,8 @@ def flops(experiment: Experiment, num_images: int, due: tuple[str, ...]) -> floa
         traced = steps.trace(here.abstract_state(), *inputs(here, num_images), due=due)
         return traced.lower(lowering_platforms=("cuda",)).cost_analysis()["flops"]
     rest = asked(())
-    return rest + sum(repeats(here, phase) * (asked((phase.name,)) - rest)
-                      for phase in here.method.phases if phase.name in due)
+    return rest + sum(repeats(here, phase) / phase.every * (asked((phase.name,)) - rest)
+                      for phase in here.method.phases)
 
 
 def computations(text: str) -> dict[str, list[str]]:
@@ -264,14 +263,14 @@ def collective_bytes(text: str) -> int:
     return total
 
 
-def bounds(target: Target, total: Mapping[str, float]) -> tuple[float, float]:
+def bounds(target: Target, work: float, cycles: float) -> tuple[float, float]:
     """Seconds of a step from below, by what the chips can do at most, and as the compiler has it, if that is more.
 
     Bytes are no bound: the compiler counts them where they stay in a chip's fast memory too, and the whole of an array
     that a loop changes in place.
     """
-    least = total["flops"] / (target.chip.flops * len(target.devices))
-    return least, max(total["cycles"] / target.chip.clock, least)
+    least = work / (target.chip.flops * len(target.devices))
+    return least, max(cycles / target.chip.clock, least)
 
 
 def measured(experiment: Experiment, num_images: int, say: Say) -> tuple[float, float]:

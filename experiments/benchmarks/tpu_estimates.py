@@ -28,7 +28,7 @@ NARROW = tuple(f"{player}.dtype=bfloat16" for player in ("generator", "discrimin
 
 
 class Recipe(NamedTuple):
-    """batch: images a chip. overrides: what keeps the number of programs to compile small."""
+    """batch: images a chip. overrides: what the README says is different here."""
 
     location: str
     side: int

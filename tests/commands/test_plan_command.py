@@ -48,7 +48,7 @@ def test_work_in_loops_counts_as_often_as_they_turn(tiny):
         config = tiny("batch_size=32", *overrides)
         info = data.open(config["data"]).info
         experiment = Experiment(config, info, jax.devices()[:1])
-        found[name] = planning.flops(experiment, 100, ("d", "g")) / experiment.method.images_per_step
+        found[name] = planning.flops(experiment, 100) / experiment.method.images_per_step
     assert found["more"] < found["once"]  # an update of G for three of D
     assert found["more"] > 0.5 * found["once"]
     text = """

@@ -252,27 +252,29 @@ def test_convolutions_in_loops_and_branches_keep_the_fast_layout(body):
     assert_close(compiled(w, x), expected, 1e-5)
 
 
-def lowered(op, platform, channels, groups):
+def lowered(op, platform, inputs, outputs, groups):
     """The convolutions of a value and its gradients, as lines of text."""
 
     def f(x, w):
         return jnp.sum(op(x, w, stride=2, dilation=(1, 2), groups=groups) ** 3)
 
-    shapes = (2, 8, 8, channels), (3, 3, channels // groups, channels)
+    shapes = (2, 8, 8, inputs), (3, 3, inputs // groups, outputs)
     x, w = (jax.ShapeDtypeStruct(shape, "float32") for shape in shapes)
     text = jax.jit(jax.value_and_grad(f, argnums=(0, 1))).trace(x, w).lower(lowering_platforms=(platform,)).as_text()
     return sorted(re.sub(r"%\w+", "%", line) for line in text.splitlines() if "stablehlo.convolution" in line)
 
 
-@pytest.mark.parametrize(("platform", "groups"), [("cuda", 4), ("tpu", 1), ("tpu", 2), ("tpu", 128)])
-def test_accelerators_get_what_stock_lax_emits(platform, groups):
-    assert len(lowered(conv, platform, 128, groups)) == 3
-    assert lowered(conv, platform, 128, groups) == lowered(stock, platform, 128, groups)
+@pytest.mark.parametrize("case", [
+    ("cuda", 4, 6, 2), ("cuda", 192, 192, 12), ("tpu", 4, 6, 1), ("tpu", 128, 192, 2), ("tpu", 128, 128, 128),
+])
+def test_accelerators_get_what_stock_lax_emits(case):
+    assert len(lowered(conv, *case)) == 3
+    assert lowered(conv, *case) == lowered(stock, *case)
 
 
 def test_tpus_get_groups_that_fill_their_units():
     """Twelve groups of 16 channels become two of 96."""
-    found = lowered(conv, "tpu", 192, 12)
+    found = lowered(conv, "tpu", 192, 192, 12)
     assert [sorted(re.findall(r"group_count = (\d+)", line)) for line in found] == [["1", "2"]] * 3
     assert all("x96x" in line for line in found)
 
