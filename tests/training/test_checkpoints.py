@@ -1,8 +1,10 @@
 """Checkpoints that were damaged, and disks that are full: what is restored, and what is said."""
 
 import contextlib
+import gc
 import json
 import shutil
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -159,3 +161,21 @@ def test_what_cannot_be_written_is_said_and_the_rest_is_whole(folder, monkeypatc
         same_bits(checkpoints.newest(like())[0], state_at(20))
         checkpoints.save(state_at(30))
     assert sorted(path.name for path in folder.iterdir()) == ["10", "20", "30"]
+
+
+def test_saving_leaves_nothing_behind_in_memory(tmp_path):
+    """tensorstore would lose ten blocks of memory an array and save; caches that fill up take two at first."""
+    arrays, saves = 40, 6
+    with contextlib.closing(Checkpoints(tmp_path / "checkpoints")) as checkpoints:
+        def save(steps):
+            for step in steps:
+                state = state_at(step)
+                state.averages["more"] = {str(name): jnp.float32(name) for name in range(arrays)}
+                checkpoints.save(state)
+                checkpoints.manager.wait_until_finished()
+            del state
+            gc.collect()
+            return sys.getallocatedblocks()
+
+        before = save(range(4))
+        assert save(range(4, 4 + saves)) - before < 4 * saves * arrays
