@@ -10,24 +10,21 @@ from typing import Any
 
 
 def spare() -> None:
-    """For the whole process; answers are those of before. Once is enough, twice does no harm."""
+    """For the whole process, with the answers of before. A second call changes nothing."""
     try:
         import tensorstore
         from orbax.checkpoint._src.serialization import tensorstore_utils
-        kind, counted = tensorstore.KvStore.Spec, tensorstore_utils.get_tensorstore_raw_bytes
-        describe = kind.to_json
-    except (ImportError, AttributeError):
+        describe = tensorstore.KvStore.Spec.to_json
+        if describe.__module__ != __name__:
+            tensorstore.KvStore.Spec.to_json = _describing_folders(tensorstore.KvStore.Spec, describe)
+    except (ImportError, AttributeError, TypeError):
         return
-    if getattr(describe, "__module__", None) == __name__:
-        return
+    if hasattr(tensorstore_utils, "get_tensorstore_raw_bytes"):  # only for bytes a second in a log that we silence
+        tensorstore_utils.get_tensorstore_raw_bytes = lambda *_: 0
 
+
+def _describing_folders(kind: type, describe: Any) -> Any:
     def to_json(self: Any, *args: Any, **kwargs: Any) -> Any:
-        plain = {"driver": "file", "path": self.path}
-        return plain if not args and not kwargs and self == kind(plain) else describe(self, *args, **kwargs)
-
-    try:
-        kind.to_json = to_json
-    except TypeError:
-        return
-    # Only for a line about bytes a second, in a log that `Checkpoints` silences.
-    tensorstore_utils.get_tensorstore_raw_bytes = lambda *_: 0
+        folder = {"driver": "file", "path": self.path}
+        return folder if not args and not kwargs and self == kind(folder) else describe(self, *args, **kwargs)
+    return to_json
