@@ -5,7 +5,7 @@ from jaxgan import config as configs
 
 def get_config(arg: str):
     config = configs.load("dp_gan:tiny:mnist")
-    config.batch_size, config.num_critic, config.total_kimg = 256, 10, 2048.0
+    config.batch_size, config.total_kimg = 128, 1024.0
     if arg == "none":
         config.privacy = {}
     else:

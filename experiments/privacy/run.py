@@ -57,7 +57,7 @@ def main() -> None:
             picture = campaign.results / f"epsilon_{budget}.png"
             found.setdefault(budget, []).append(campaign.cell(
                 f"{budget}_{seed}", settings, lambda: measure(budget, seed, picture)))  # noqa: B023
-            campaign.publish(table(found))
+            campaign.publish(table(found), {f"epsilon_{name}.png": f"Samples, ε: {name}" for name in BUDGETS})
 
 
 if __name__ == "__main__":
