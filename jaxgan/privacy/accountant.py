@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from jaxgan.errors import InputError
 
+LEAST_NOISE = 0.1  # epsilon is in the thousands by then, and promises nothing
+
 
 @functools.lru_cache(maxsize=256)
 def epsilon(noise: float, rate: float, steps: int, delta: float) -> float:
@@ -30,10 +32,10 @@ def noise_for(target: float, rate: float, steps: int, delta: float) -> float:
         try:
             return float(dp.calibrate_dp_mechanism(dp.rdp.RdpAccountant,
                                                    lambda noise: _event(dp, noise, rate, steps), target, delta,
-                                                   dp.LowerEndpointAndGuess(0.3, 1.0), tol=1e-3))
-        except dp.NoBracketIntervalFoundError as error:
-            raise InputError(f"config.privacy.epsilon is {target}: no noise between 0.3 and what can be computed gives "
-                             f"it, over {steps:,} steps at a rate of {rate:.3g}; give another, or config.privacy.noise."
+                                                   dp.LowerEndpointAndGuess(LEAST_NOISE, 1.0), tol=1e-3))
+        except dp.mechanism_calibration.NoBracketIntervalFoundError as error:
+            raise InputError(f"config.privacy.epsilon is {target}: no noise from {LEAST_NOISE} on gives it, over "
+                             f"{steps:,} steps at a rate of {rate:.3g}; give another, or config.privacy.noise."
                              ) from error
 
 

@@ -59,10 +59,20 @@ def test_epsilon_of_the_papers_run():
     assert accountant.epsilon(1.0, 128 / 60_000, 0, 1e-5) == 0
 
 
-def test_noise_and_steps_are_found_for_a_budget():
+@pytest.mark.parametrize("budget", [0.1, 2.0, 200.0])
+def test_noise_is_found_for_a_budget(budget):
     rate, steps = 0.02, 500
-    noise = accountant.noise_for(2.0, rate, steps, 1e-5)
-    assert accountant.epsilon(noise, rate, steps, 1e-5) <= 2.0 < accountant.epsilon(noise - 0.01, rate, steps, 1e-5)
+    noise = accountant.noise_for(budget, rate, steps, 1e-5)
+    assert accountant.epsilon(noise, rate, steps, 1e-5) <= budget < accountant.epsilon(noise - 0.01, rate, steps, 1e-5)
+
+
+def test_a_budget_that_promises_nothing_is_refused():
+    with pytest.raises(InputError, match=r"epsilon is 1000000\.0: no noise from 0\.1 on gives it"):
+        accountant.noise_for(1e6, 0.02, 500, 1e-5)
+
+
+def test_steps_are_found_for_a_budget():
+    rate = 0.02
     most = accountant.steps_within(2.0, 1.0, rate, 1e-5, 1000)
     assert accountant.epsilon(1.0, rate, most, 1e-5) <= 2.0 < accountant.epsilon(1.0, rate, most + 1, 1e-5)
 
