@@ -21,27 +21,43 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 # Where one form overtakes another, measured on two machines; results do not depend on these.
 FEW_CHANNELS = 4  # up to here a matrix product over all taps beats a convolution, whose inner loop runs over channels
+FEW_IMAGES = 4  # likewise for the adjoint in the filter, where it runs over images
 MANY_TAPS = 64  # above this, slices tap by tap cost more to compile than they gain
 MANY_PHASES = 16
-MANY_GROUPS = 16  # above this, a loop over groups compiles in constant time and runs about as fast as the unrolled one
+NARROW = 16  # up to here a group is one matrix product, of columns by rows, see below
 
 
 def convolution(x: Array, w: Array, *, window: Window) -> Array:
     """x [B, H, W, C], w [kh, kw, C // groups, O] -> y [B, h, w, O]."""
-    depthwise = _is_depthwise(w.shape[2], window)
-    return _widened(_depthwise_convolution if depthwise else _by_group(_convolution), x, w, window)
+    form = _form(w.shape[2], w.shape[3], window, _depthwise_convolution, _separated_convolution, _convolution)
+    return _widened(form, x, w, window)
 
 
 def input_adjoint(g: Array, w: Array, *, window: Window) -> Array:
     """g [B, h, w, O], w [kh, kw, C // groups, O] -> [B, H, W, C]."""
-    depthwise = _is_depthwise(w.shape[2], window)
-    return _widened(_depthwise_input_adjoint if depthwise else _by_group(_input_adjoint), g, w, window)
+    form = _form(w.shape[2], w.shape[3], window, _depthwise_input_adjoint, _separated_input_adjoint, _input_adjoint)
+    return _widened(form, g, w, window)
 
 
 def filter_adjoint(x: Array, g: Array, *, window: Window) -> Array:
     """x [B, H, W, C], g [B, h, w, O] -> [kh, kw, C // groups, O]."""
-    depthwise = _is_depthwise(x.shape[3] // window.groups, window)
-    return _widened(_depthwise_filter_adjoint if depthwise else _by_group(_filter_adjoint), x, g, window)
+    inputs = x.shape[3] // window.groups
+    form = _form(inputs, g.shape[3], window, _depthwise_filter_adjoint, _separated_filter_adjoint, _filter_adjoint)
+    if inputs > 1 and _few_images(x, window):
+        form = _at_once(_filter_adjoint)
+    return _widened(form, x, g, window)
+
+
+def _form(
+    inputs: int, outputs: int, window: Window, depthwise: Callable, separated: Callable, other: Callable
+) -> Callable:
+    """Which of three forms, of all groups or of each. inputs: channels of a group; outputs: of all groups."""
+    if window.groups > 1 and inputs == 1 and math.prod(window.kernel) <= MANY_TAPS:
+        return depthwise
+    spatial, widest = window.kernel != (1, 1), max(inputs, outputs // window.groups)
+    if window.groups > 1 and spatial and window.stride == (1, 1) and FEW_CHANNELS < widest <= NARROW:
+        return _by_group(separated)
+    return _by_group(other)
 
 
 def _widened(form: Callable, a: Array, b: Array, window: Window) -> Array:
@@ -59,16 +75,27 @@ def _by_group(form: Callable) -> Callable:
         groups, single = window.groups, window._replace(groups=1)
         if groups == 1:
             return form(a, b, window)
-        if groups <= MANY_GROUPS:
-            pairs = zip(jnp.split(a, groups, axis=3), jnp.split(b, groups, axis=3))
-            return jnp.concatenate([form(u, v, single) for u, v in pairs], axis=3)
         one = jax.eval_shape(lambda: form(_group(a, 0, groups), _group(b, 0, groups), single))
 
         def with_group(index, y):
             part = form(_group(a, index, groups), _group(b, index, groups), single)
             return lax.dynamic_update_slice_in_dim(y, part, index * one.shape[3], axis=3)
         # Sliced where they lie: to move the groups to the front first, as a scan wants them, takes as long again.
-        return lax.fori_loop(0, groups, with_group, jnp.zeros((*one.shape[:3], groups * one.shape[3]), one.dtype))
+        nothing = jnp.zeros_like(a, shape=(*one.shape[:3], groups * one.shape[3]))  # varies over devices as `a` does
+        return lax.fori_loop(0, groups, with_group, nothing)
+
+    return grouped
+
+
+def _at_once(form: Callable) -> Callable:
+    """As `_by_group`, where operands are so small that the loop would cost more than they do. Groups that are examples,
+    folded to be groups, get back to where they were, which costs nothing."""
+
+    def grouped(a: Array, b: Array, window: Window) -> Array:
+        groups, single = window.groups, window._replace(groups=1)
+        a, b = (jnp.moveaxis(u.reshape(*u.shape[:3], groups, u.shape[3] // groups), 3, 0) for u in (a, b))
+        y = jnp.moveaxis(jax.vmap(lambda u, v: form(u, v, single))(a, b), 0, 3)
+        return y.reshape(*y.shape[:3], groups * y.shape[4])
 
     return grouped
 
@@ -189,7 +216,10 @@ def _phases(window: Window, axis: int) -> list[tuple[int, int, int, int, Pair] |
 
 def _filter_adjoint(x: Array, g: Array, window: Window) -> Array:
     inputs, outputs = x.shape[3], g.shape[3]
-    if window.kernel == (1, 1) or (inputs <= FEW_CHANNELS and math.prod(window.kernel) <= MANY_TAPS):
+    few_images, few_channels = _few_images(x, window), inputs <= FEW_CHANNELS
+    if few_images and window.stride == (1, 1) and window.kernel != (1, 1):
+        return _separated_filter_adjoint(x, g, window)
+    if few_images or window.kernel == (1, 1) or (few_channels and math.prod(window.kernel) <= MANY_TAPS):
         taps = jnp.concatenate(_taps(x, window), axis=3)
         # As matrices: a product over three axes would first be written out transposed.
         product = jnp.matmul(_rows(taps).T, _rows(g), precision=window.precision)
@@ -207,6 +237,10 @@ def _filter_adjoint(x: Array, g: Array, window: Window) -> Array:
     return y.transpose(1, 2, 0, 3)
 
 
+def _few_images(x: Array, window: Window) -> bool:
+    return x.shape[0] <= FEW_IMAGES and math.prod(window.kernel) <= MANY_TAPS
+
+
 def _rows(a: Array) -> Array:
     return a.reshape(-1, a.shape[3])
 
@@ -222,10 +256,6 @@ def _swapped_filter_adjoint(x: Array, g: Array, window: Window) -> Array:
 
 
 # One channel per group: a handful of shifted products, which XLA fuses.
-
-
-def _is_depthwise(channels: int, window: Window) -> bool:
-    return channels == 1 and window.groups > 1 and math.prod(window.kernel) <= MANY_TAPS
 
 
 def _depthwise_convolution(x: Array, w: Array, window: Window) -> Array:
@@ -246,6 +276,48 @@ def _depthwise_filter_adjoint(x: Array, g: Array, window: Window) -> Array:
     g = g.reshape(*g.shape[:3], window.groups, outputs // window.groups)
     sums = [jnp.sum(tap[..., None] * g, axis=(0, 1, 2)) for tap in _taps(x, window)]
     return jnp.stack(sums).reshape(*window.kernel, 1, outputs)
+
+
+# At stride 1: one matrix product that has the columns of the kernel on one side and its rows on the other, for narrow
+# groups and few images.
+
+
+def _separated_convolution(x: Array, w: Array, window: Window) -> Array:
+    kh, kw, inputs, outputs = w.shape
+    columns = _columns(x, window)
+    kernel = w.transpose(1, 2, 0, 3).reshape(kw * inputs, kh * outputs)
+    products = jnp.matmul(_rows(columns), kernel, precision=window.precision)
+    products = products.reshape(*columns.shape[:3], kh, outputs)
+    taller = window.output[0] - window.input[0]
+    parts = [
+        _padded(products[..., row, :], [(-shift, taller + shift, 0), (0, 0, 0)])
+        for row, shift in enumerate(_row_shifts(window))
+    ]
+    return functools.reduce(jnp.add, parts)
+
+
+def _separated_input_adjoint(g: Array, w: Array, window: Window) -> Array:
+    return _separated_convolution(g, _mirrored(w), _opposite(window))
+
+
+def _separated_filter_adjoint(x: Array, g: Array, window: Window) -> Array:
+    (kh, kw), inputs, outputs = window.kernel, x.shape[3], g.shape[3]
+    taller = window.input[0] - window.output[0]
+    rows = [_padded(g, [(shift, taller - shift, 0), (0, 0, 0)]) for shift in _row_shifts(window)]
+    product = jnp.matmul(_rows(_columns(x, window)).T, _rows(jnp.concatenate(rows, axis=3)), precision=window.precision)
+    return product.reshape(kw, inputs, kh, outputs).transpose(2, 0, 1, 3)
+
+
+def _columns(x: Array, window: Window) -> Array:
+    """Every row of x, its pixels beside their neighbours that the taps of one row meet: [B, H, w, kw * C]."""
+    width, dilation = window.output[1], window.dilation[1]
+    x = _padded(x, [(0, 0, 0), (*window.exact_padding[1], 0)])
+    return jnp.concatenate([x[:, :, t * dilation : t * dilation + width] for t in range(window.kernel[1])], axis=3)
+
+
+def _row_shifts(window: Window) -> list[int]:
+    """For each row of the kernel, how far below an output the row of x lies that it meets."""
+    return [t * window.dilation[0] - window.padding[0][0] for t in range(window.kernel[0])]
 
 
 # Between pixels and taps.
