@@ -24,7 +24,8 @@ FEW_CHANNELS = 4  # up to here a matrix product over all taps beats a convolutio
 FEW_IMAGES = 4  # likewise for the adjoint in the filter, where it runs over images
 MANY_TAPS = 64  # above this, slices tap by tap cost more to compile than they gain
 MANY_PHASES = 16
-NARROW = 16  # up to here a group is one matrix product, of columns by rows, see below
+MANY_GROUPS = 16  # above this, a loop compiles in constant time; below, unrolled groups overlap with what is around them
+NARROW = 16  # up to here the loop is faster with one matrix product a group, of columns by rows
 
 
 def convolution(x: Array, w: Array, *, window: Window) -> Array:
@@ -54,8 +55,8 @@ def _form(
     """Which of three forms, of all groups or of each. inputs: channels of a group; outputs: of all groups."""
     if window.groups > 1 and inputs == 1 and math.prod(window.kernel) <= MANY_TAPS:
         return depthwise
-    spatial, widest = window.kernel != (1, 1), max(inputs, outputs // window.groups)
-    if window.groups > 1 and spatial and window.stride == (1, 1) and FEW_CHANNELS < widest <= NARROW:
+    narrow = FEW_CHANNELS < max(inputs, outputs // window.groups) <= NARROW
+    if window.groups > MANY_GROUPS and narrow and window.stride == (1, 1) and window.kernel != (1, 1):
         return _by_group(separated)
     return _by_group(other)
 
@@ -75,6 +76,9 @@ def _by_group(form: Callable) -> Callable:
         groups, single = window.groups, window._replace(groups=1)
         if groups == 1:
             return form(a, b, window)
+        if groups <= MANY_GROUPS:
+            pairs = zip(jnp.split(a, groups, axis=3), jnp.split(b, groups, axis=3))
+            return jnp.concatenate([form(u, v, single) for u, v in pairs], axis=3)
         one = jax.eval_shape(lambda: form(_group(a, 0, groups), _group(b, 0, groups), single))
 
         def with_group(index, y):
