@@ -24,7 +24,7 @@ FEW_CHANNELS = 4  # up to here a matrix product over all taps beats a convolutio
 FEW_IMAGES = 4  # likewise for the adjoint in the filter, where it runs over images
 MANY_TAPS = 64  # above this, slices tap by tap cost more to compile than they gain
 MANY_PHASES = 16
-MANY_GROUPS = 16  # above this, a loop compiles in constant time; below, unrolled groups overlap with what is around them
+MANY_GROUPS = 16  # above this, a loop compiles in constant time; below, unrolled groups overlap with what is near them
 NARROW = 16  # up to here the loop is faster with one matrix product a group, of columns by rows
 
 

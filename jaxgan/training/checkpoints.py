@@ -17,7 +17,7 @@ from etils import epath
 
 from jaxgan import buckets, processes
 from jaxgan.errors import InputError
-from jaxgan.training import _tensorstore_json, integrity
+from jaxgan.training import integrity, memory
 from jaxgan.training.integrity import Damaged
 from jaxgan.training.state import TrainState
 from jaxgan.typing import PyTree
@@ -43,7 +43,7 @@ class Checkpoints:
         self._check_scores(read_only)
         import orbax.checkpoint as ocp  # half a second, which many a command never needs
         from orbax.checkpoint.checkpoint_managers import preservation_policy
-        _tensorstore_json.spare()
+        memory.spare_tensorstore()
         keep = preservation_policy.AnyPreservationPolicy([
             preservation_policy.LatestN(2),
             # Orbax keeps the end of the sorted list: descending, so that the lowest score stays.

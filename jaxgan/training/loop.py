@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from jaxgan.training import memory
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.feed import Feed
 from jaxgan.training.numerics import FINITE, Call, Diverged, Fault, Watch, advice
@@ -138,6 +139,7 @@ class Trainer:
     def _save(self, state: TrainState, score: float | None) -> None:
         with self._aside("checkpoint"):
             self.checkpoints.save(self.parallel.gather(state), score)
+            memory.give_back()
         self.failures = 0
 
     def _fault(self, state: TrainState, step: int) -> Fault | None:
