@@ -1,5 +1,6 @@
 """Checkpoints that were damaged, and disks that are full: what is restored, and what is said."""
 
+import asyncio
 import contextlib
 import gc
 import json
@@ -148,6 +149,7 @@ def test_what_cannot_be_written_is_said_and_the_rest_is_whole(folder, monkeypatc
     from orbax.checkpoint._src.serialization import type_handlers
 
     async def full(*_, **__):
+        await asyncio.sleep(0.1)  # folders are made first, or a thread of Orbax waits for them for minutes
         raise ValueError("RESOURCE_EXHAUSTED: No space left on device")
 
     def save_on_full_disk():
