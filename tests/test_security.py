@@ -25,9 +25,10 @@ RUNS_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "ma
              "code", "runpy", "pty", "ctypes"}
 CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "importlib.import_module",
          "spec.loader.exec_module"}
-# Where code is meant to be imported: a config file, a part that is named in one, and modules of jaxgan's own.
+# Where code is meant to be imported: a config file, a part that is named in one, and modules of jaxgan's own. And the
+# C library this process already runs in, for one call without arguments from a file.
 MEANT = {("config.py", "spec.loader.exec_module"), ("catalogue.py", "importlib.import_module"),
-         ("__init__.py", "importlib.import_module"), ("cli.py", "importlib.import_module")}
+         ("__init__.py", "importlib.import_module"), ("cli.py", "importlib.import_module"), ("memory.py", "ctypes")}
 
 
 def dotted(node):
