@@ -134,7 +134,9 @@ class ArraySource:
 
     def __init__(self, images: np.ndarray, labels: np.ndarray | None, info: Info):
         self.arrays = Arrays(images, labels)
-        self.info = dataclasses.replace(info, hasher=lambda: content_hash(self), **label_facts(labels, info))
+        # A twin is hashed: a cycle through self would keep the samples of many evaluations until a full collection.
+        self.info = dataclasses.replace(info, hasher=lambda: content_hash(ArraySource(images, labels, info)),
+                                        **label_facts(labels, info))
 
     def __len__(self) -> int:
         return len(self.arrays.images)

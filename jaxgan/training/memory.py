@@ -1,7 +1,8 @@
 """What keeps the memory of a long run where it was."""
 
-import contextlib
 import ctypes
+import functools
+from collections.abc import Callable
 from typing import Any
 
 
@@ -11,8 +12,16 @@ def give_back() -> None:
     After compilation and some checkpoints of a small network that is two fifths of the process. 400 MB took 33 ms, and
     nothing to give 0.1. Without glibc it does nothing.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # where there is another C library
-        ctypes.CDLL(None).malloc_trim(0)
+    if (trim := _malloc_trim()) is not None:
+        trim(0)
+
+
+@functools.cache  # each look at the library makes classes in cycles
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # there is another C library
+        return None
 
 
 def spare_tensorstore() -> None:
