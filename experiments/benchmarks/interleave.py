@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from jaxgan.errors import InputError
 
+ONE_OF_SEVERAL = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # JAX takes most of a GPU's memory at once otherwise
 PAUSE = 0.3  # seconds between turns: thread pools spin a while after their last work
 
 
@@ -58,7 +59,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, contestant), daemon=True)
-        with _environment(contestant.environment):
+        with _environment(ONE_OF_SEVERAL | dict(contestant.environment)):
             self._process.start()
         theirs.close()
         try:
@@ -172,6 +173,11 @@ def machine() -> dict[str, Any]:
     """The processor, the cores this process may use, and the load others put on the machine (1-minute average)."""
     return {"cpu": _cpu_name(), "cores": _cores(), "system": platform.platform(),
             "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
+
+
+def place(machine: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """What did the work, in words. facts: "device" and "device_kind", as `ours.prepare` gives them."""
+    return f"{machine['cores']} cores, {machine['cpu']}" if facts["device"] == "cpu" else facts["device_kind"]
 
 
 def _cores() -> int:

@@ -47,7 +47,8 @@ def prepare(location: str, overrides: list[str]) -> tuple[Callable[[int], float]
         "versions": {"python": platform.python_version(), "jax": jax.__version__, "jaxlib": jaxlib.__version__,
                      "flax": flax.__version__},
         "device": {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend()),
-        "num_params": num_params, "image_shape": list(source.info.shape), "num_classes": source.info.num_classes,
+        "device_kind": jax.devices()[0].device_kind, "num_params": num_params,
+        "image_shape": list(source.info.shape), "num_classes": source.info.num_classes,
         "steps_per_call": config.steps_per_call, "devices": parallel.mesh.size,
     }
     return run, facts

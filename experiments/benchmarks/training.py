@@ -198,11 +198,15 @@ def section(result: Mapping[str, Any]) -> str:
         *(row(name, result, images) for name in facts),
         "",
         f"`{what}`, images {shape(result)}, batch {settings['batch_size']}, {images} images a step, "
-        f"{sum(facts[OURS]['num_params']):,} parameters{effort(result, images)}. {machine['cpu']}, "
-        f"{machine['cores']} cores{load}; "
+        f"{sum(facts[OURS]['num_params']):,} parameters{effort(result, images)}. "
+        f"{accelerator(facts[OURS])}{machine['cpu']}, {machine['cores']} cores{load}; "
         f"{', '.join(f'{library} {version}' for library, version in versions.items())}; {result['date']}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def accelerator(facts: Mapping[str, Any]) -> str:
+    return "" if facts["device"] == "cpu" else f"{facts['device_kind']} beside "
 
 
 def row(name: str, result: Mapping[str, Any], images: int) -> str:
