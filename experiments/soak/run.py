@@ -113,13 +113,14 @@ def trend(minutes: np.ndarray, values: np.ndarray) -> Trend:
 
 def report(results: dict) -> str:
     """The table of the README."""
-    lines = ["| | first block | last block | slope an hour | its 95 % interval | the same in % of the first |",
-             "|---|---|---|---|---|---|"]
+    lines = ["| | first block | last block | slope an hour | its 95 % interval | the same in % of the first "
+             "| in the second half alone | in % |", "|---|---|---|---|---|---|---|---|"]
     for name, what in WATCHED.items():
-        found = Trend(**results["trends"][name])
-        share = [100 * value / found.first for value in (found.low, found.high)]
+        found, later = (Trend(**results[key][name]) for key in ("trends", "second_half"))
+        share, rest = ([100 * value / each.first for value in (each.low, each.high)] for each in (found, later))
         lines.append(f"| {what} | {found.first:,.1f} | {found.last:,.1f} | {found.slope:+.2f} | "
-                     f"{found.low:+.2f} to {found.high:+.2f} | {share[0]:+.1f} to {share[1]:+.1f} |")
+                     f"{found.low:+.2f} to {found.high:+.2f} | {share[0]:+.1f} to {share[1]:+.1f} | "
+                     f"{later.low:+.2f} to {later.high:+.2f} | {rest[0]:+.1f} to {rest[1]:+.1f} |")
     return "\n".join([*lines, "", (
         f"{results['minutes']:.0f} minutes, {results['steps']:,} steps, {results['pictures']:,} pictures, "
         f"{results['checkpoints']:,} checkpoints and {results['evaluations']:,} evaluations; the first "
@@ -153,8 +154,9 @@ def processor() -> str:
         return platform.processor()
 
 
-def summary(looks: list[dict[str, float]], means: dict[str, np.ndarray], warm_up: float, code: int) -> dict:
-    """What the table says, as numbers."""
+def summary(looks: list[dict[str, float]], warm_up: float, code: int) -> dict:
+    """What the table says, as numbers. The second half has ten blocks of its own."""
+    means, later = (blocks(looks, since) for since in (warm_up, looks[-1]["minutes"] / 2))
     steps = int(looks[-1]["step"])
     kept = [entry for entry in looks if entry["minutes"] >= warm_up]
     spans = {name: [min(entry[name] for entry in kept), max(entry[name] for entry in kept)]
@@ -162,7 +164,8 @@ def summary(looks: list[dict[str, float]], means: dict[str, np.ndarray], warm_up
     return {"minutes": looks[-1]["minutes"], "steps": steps, "pictures": steps // 10, "checkpoints": steps // 10,
             "evaluations": steps // 20, "warm_up": warm_up, "exit_code": code, **spans,
             "highest_mib": max(entry["rss"] for entry in looks), "cores": os.cpu_count(), "cpu": processor(),
-            "trends": {name: trend(means["minutes"], means[name])._asdict() for name in WATCHED}}
+            "trends": {name: trend(means["minutes"], means[name])._asdict() for name in WATCHED},
+            "second_half": {name: trend(later["minutes"], later[name])._asdict() for name in WATCHED}}
 
 
 def main() -> None:
@@ -174,7 +177,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         looks, code = watch(arguments.minutes, Path(folder, "run"), Path(folder, "cache"))
     means = blocks(looks, warm_up)
-    results = summary(looks, means, warm_up, code)
+    results = summary(looks, warm_up, code)
     print(report(results))
     if arguments.trial:
         return
