@@ -168,9 +168,10 @@ def faults() -> str:
 def soak() -> str:
     if not (found := read("soak/results/results.json")):
         return ""
-    minutes, checkpoints = found["minutes"], found["checkpoints"]
-    lost = found["trends"]["rss"]["slope"] * minutes / 60 * 1024 / checkpoints
-    return f"{minutes:.0f} minutes with {checkpoints:,} checkpoints: memory grows by {lost:.0f} KiB a checkpoint."
+    whole, later = (found[key]["rss"] for key in ("trends", "second_half"))
+    return (f"{found['minutes']:.0f} minutes with {found['checkpoints']:,} checkpoints: memory from "
+            f"{whole['first']:.0f} to {whole['last']:.0f} MiB, with a slope of {later['low']:+.0f} to "
+            f"{later['high']:+.0f} MiB an hour in the second half.")
 
 
 def fuzz() -> str:
