@@ -1,6 +1,6 @@
 """jaxgan's convolutions and filters against stock jax.lax, on whatever device there is. See README.md.
 
-    python experiments/benchmarks/convolutions.py [--batch=16] [--dtype=float32] [--rounds=5]
+    python experiments/benchmarks/convolutions.py [--batch=8] [--dtype=float32] [--rounds=5]
 
 Each case is timed as a loss is (its value and gradients to both operands) and as a gradient penalty is (the gradient of
 a gradient), alone in a compiled program and in a loop of it, as several steps in one call have it.
@@ -110,7 +110,7 @@ ORDERS = {"loss": loss, "penalty": penalty}
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=positive, default=16, help="images (default: 16; 256 and more on a GPU)")
+    parser.add_argument("--batch", type=positive, default=8, help="images (default: 8; 256 and more on a GPU)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--rounds", type=positive, default=5, help="timed turns of each form (default: 5)")
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a turn, at least a call (default: 0.2)")
