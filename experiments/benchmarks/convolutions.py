@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 from training import BUSY, HERE, positive, progress
 
-from jaxgan import command
+from jaxgan import command, compilation
 from jaxgan.layers import resample
 from jaxgan.layers.convolution import conv, conv_transpose
 from jaxgan.typing import Array
@@ -146,7 +146,8 @@ def measure(name: str, case: Case, order: str, options: argparse.Namespace) -> d
     programs = {}
     for form in ("ours", "stock"):
         step = ORDERS[order](getattr(case, form))
-        programs |= {f"{form} alone": (jax.jit(step), 1), f"{form} in a loop": (jax.jit(in_loop(step)), LOOP)}
+        programs |= {f"{form} alone": (compilation.jit(step), 1),
+                     f"{form} in a loop": (compilation.jit(in_loop(step)), LOOP)}
     agree(name, order, *(programs[f"{form} alone"][0](x, w) for form in ("ours", "stock")))
     times: dict[str, list[float]] = {what: [] for what in programs}
     for program, _ in programs.values():  # compiles
