@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan import buckets, catalogue, config, data, images
-from jaxgan.data.source import MEMORY_LIMIT, Arrays, ArraySource, content_hash, materialise, nbytes, read
+from jaxgan.data.source import MEMORY_LIMIT, Arrays, ArraySource, hashed, materialise, nbytes, read
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 from jaxgan.metrics.features import Images
@@ -78,7 +78,7 @@ class Subset:
 
     def __init__(self, source: data.Source, rows: np.ndarray):
         self._source, self._rows = source, rows
-        self.info = dataclasses.replace(source.info, hasher=lambda: content_hash(self))
+        self.info = hashed(self, source.info)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -95,8 +95,8 @@ class Generated:
 
     def __init__(self, experiment: Experiment, weights: Any, seeds: Sequence[int]):
         self._experiment, self._weights, self._seeds = experiment, weights, np.asarray(seeds, np.uint32)
-        self.info = dataclasses.replace(experiment.info, splits={}, skipped=(), hasher=lambda: content_hash(self))
         self._labels = experiment.draw_labels(self._seeds) if experiment.info.labelled else None
+        self.info = hashed(self, dataclasses.replace(experiment.info, splits={}, skipped=()))
 
     def __len__(self) -> int:
         return len(self._seeds)

@@ -2,7 +2,7 @@
 
     python experiments/benchmarks/convolutions.py [--batch=8] [--dtype=float32] [--rounds=5]
 
-Each case is timed as a loss is (its value and gradients to both operands) and as a gradient penalty is (the gradient of
+Each case is timed as a loss is (gradients to both operands) and as a gradient penalty is (the gradient of
 a gradient), alone in a compiled program and in a loop of it, as several steps in one call have it.
 """
 
@@ -19,15 +19,15 @@ from typing import Any, NamedTuple
 import interleave
 import jax
 import jax.numpy as jnp
+import page
 from jax import lax
-from training import BUSY, HERE, positive, progress
+from training import HERE, positive, progress
 
 from jaxgan import command, compilation
 from jaxgan.layers import resample
 from jaxgan.layers.convolution import conv, conv_transpose
 from jaxgan.typing import Array
 
-BEGIN, END = "<!-- written by convolutions.py: begin -->", "<!-- written by convolutions.py: end -->"
 RESULTS = "convolutions.json"
 LOOP = 4  # steps of a loop
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -49,11 +49,11 @@ def stock(**options: Any) -> Form:
     return lambda x, w: lax.conv_general_dilated(x, w, dimension_numbers=LAYOUT, **options)
 
 
-def stock_filter(**options: Any) -> Form:
-    """[1, 3, 3, 1] along both sides as one kernel of 4×4, the same for every channel; w scales the channels."""
+def stock_filter(divisor: int, **options: Any) -> Form:
+    """[1, 3, 3, 1] / divisor along both sides as one kernel of 4×4, the same for every channel, which w scales."""
     def form(x, w):
-        line = jnp.asarray(TAPS, x.dtype)
-        kernel = jnp.outer(line, line) / (64 if "lhs_dilation" not in options else 16)
+        line = jnp.asarray(TAPS, x.dtype) / divisor
+        kernel = jnp.outer(line, line)
         kernel = jnp.broadcast_to(kernel[:, :, None, None], (4, 4, 1, x.shape[-1]))
         return w * lax.conv_general_dilated(x, kernel, dimension_numbers=LAYOUT, feature_group_count=x.shape[-1],
                                             **options)
@@ -76,11 +76,11 @@ CASES = {
         lambda x, w: conv(x, w, groups=12), stock(window_strides=(1, 1), padding="SAME", feature_group_count=12),
         (16, 16, 192), (3, 3, 16, 192)),
     "FIR filter, halving 128 channels": Case(
-        lambda x, w: w * resample.fir_downsample(x), stock_filter(window_strides=(2, 2), padding=((1, 1), (1, 1))),
+        lambda x, w: w * resample.fir_downsample(x), stock_filter(8, window_strides=(2, 2), padding=((1, 1), (1, 1))),
         (32, 32, 128), (128,)),
     "FIR filter, doubling 128 channels": Case(
         lambda x, w: w * resample.fir_upsample(x),
-        stock_filter(window_strides=(1, 1), padding=((2, 2), (2, 2)), lhs_dilation=(2, 2)), (16, 16, 128), (128,)),
+        stock_filter(4, window_strides=(1, 1), padding=((2, 2), (2, 2)), lhs_dilation=(2, 2)), (16, 16, 128), (128,)),
 }
 
 
@@ -117,9 +117,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results",
                         help=f"folder for {RESULTS}, where other devices keep what they have (default: results)")
     options = parser.parse_args(arguments)
-    machine = interleave.machine()
-    if (machine["load_before"] or 0) > BUSY:
-        progress(f"The machine is busy (load {machine['load_before']:.1f}): a ratio measured now is not worth quoting.")
+    machine = interleave.quiet_machine(progress)
     rows = [measure(name, case, order, options) for name, case in CASES.items() for order in ORDERS]
     device = jax.devices()[0]
     place = interleave.place(machine, {"device": device.platform, "device_kind": device.device_kind})
@@ -132,10 +130,7 @@ def main(arguments: list[str]) -> None:
     path.write_text(json.dumps(found, indent=1) + "\n")
     text = "\n\n".join(map(table, found.values()))
     print(text)
-    if options.output == HERE / "results":
-        readme = HERE / "README.md"
-        before, _, rest = readme.read_text().partition(BEGIN)
-        readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+    page.write("convolutions.py", text, options.output)
 
 
 def measure(name: str, case: Case, order: str, options: argparse.Namespace) -> dict[str, Any]:

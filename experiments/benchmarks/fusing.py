@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import interleave
-from training import BUSY, HERE, PRODUCT, cycle, positive, progress, rate_of
+import page
+from training import HERE, PRODUCT, cycle, positive, progress, rate_of
 
 from jaxgan import command, config
 
-BEGIN, END = "<!-- written by fusing.py: begin -->", "<!-- written by fusing.py: end -->"
 RECIPES = [f"configs/{name}.py:tiny" for name in ("dcgan", "sngan", "biggan", "r3gan", "stylegan2")]
 FUSED, SINGLE = "several steps a call", "one step a call"
 RESULTS = "fusing.json"
@@ -33,9 +33,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results",
                         help=f"folder for {RESULTS}, where other recipes keep what they have (default: results)")
     options = parser.parse_args(rest)
-    machine = interleave.machine()
-    if (machine["load_before"] or 0) > BUSY:
-        progress(f"The machine is busy (load {machine['load_before']:.1f}): a ratio measured now is not worth quoting.")
+    machine = interleave.quiet_machine(progress)
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / RESULTS
     for location in options.configs:
@@ -43,10 +41,7 @@ def main(arguments: list[str]) -> None:
         found = json.loads(path.read_text()) if path.is_file() else {}
         found[f"{title(result)} on {result['facts'][FUSED]['device_kind']}"] = result
         path.write_text(json.dumps(found, indent=1) + "\n")
-        if options.output == HERE / "results":
-            readme = HERE / "README.md"
-            before, _, after = readme.read_text().partition(BEGIN)
-            readme.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after.partition(END)[2]}")
+        page.write("fusing.py", table(found), options.output)
     print(table(found))
 
 
@@ -54,18 +49,18 @@ def compare(location: str, overrides: list[str], options: argparse.Namespace) ->
     settings = config.load(location, overrides)
     progress(f"{location}:")
     common = {"location": location, "overrides": overrides}
-    narrow = "bfloat16" if settings.generator.get("dtype") == "bfloat16" else "float32"
+    dtype = "bfloat16" if settings.generator.get("dtype") == "bfloat16" else "float32"
     contestants = {
         FUSED: interleave.Contestant("fusing:prepare", common),
         SINGLE: interleave.Contestant("ours:prepare", common | {"overrides": [*overrides, "steps_per_call=1"]}),
-        PRODUCT: interleave.Contestant("fusing:prepare_product", {"dtype": narrow})}
+        PRODUCT: interleave.Contestant("fusing:prepare_product", {"dtype": dtype})}
     facts, turns = interleave.compete(contestants, rounds=options.rounds, steps=cycle(settings),
                                       seconds=options.seconds, report=progress)
     peak = facts.pop(PRODUCT)["flops_per_turn"] / min(turn.seconds for turn in turns.pop(PRODUCT))
     steps = turns[FUSED][0].steps
     return {"name": config.run_name(location, settings), "date": datetime.date.today().isoformat(),
             "config_location": location, "overrides": overrides, "batch_size": settings.batch_size,
-            "steps": steps, "rounds": options.rounds, "facts": facts, "peak_flops": peak, "peak_dtype": narrow,
+            "steps": steps, "rounds": options.rounds, "facts": facts, "peak_flops": peak, "peak_dtype": dtype,
             "images_per_second": interleave.summary(turns, steps * settings.batch_size * settings.num_critic),
             "ratio": interleave.ratio(turns[FUSED], turns[SINGLE]),
             "turns": {name: [turn._asdict() for turn in done] for name, done in turns.items()}}
@@ -79,8 +74,9 @@ def prepare(location: str, overrides: list[str]) -> tuple[Callable[[int], float]
     from jaxgan.experiment import Experiment
 
     run, facts = ours.prepare(location, overrides)
-    source = data.open(config.load(location, overrides).data)
-    experiment = Experiment(config.load(location, overrides), source.info)
+    settings = config.load(location, overrides)
+    source = data.open(settings.data)
+    experiment = Experiment(settings, source.info)
     work = planning.flops(experiment, len(source)) / experiment.method.images_per_step
     return run, facts | {"flops_per_image": work}
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import interleave
 import numpy as np
+import page
 
 from jaxgan import command
 from jaxgan.errors import InputError
 
 HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- written by inception.py: begin -->", "<!-- written by inception.py: end -->"
 TASKS = {  # task -> who does it, by what function below
     "features": {"jaxgan": "our_features", "torch-fidelity": "their_features"},
     "distance": {"jaxgan": "our_distance", "torch-fidelity": "their_distance", "pytorch-fid": "older_distance"},
@@ -195,10 +195,7 @@ def save(result: dict[str, Any], folder: Path) -> None:
     target.write_text(json.dumps(result, indent=1) + "\n")
     text = table(result)
     print(text)
-    if folder == HERE / "results":
-        readme = HERE / "README.md"
-        before, _, rest = readme.read_text().partition(BEGIN)
-        readme.write_text(f"{before}{BEGIN}\n{text}{END}{rest.partition(END)[2]}")
+    page.write("inception.py", text.rstrip("\n"), folder)
 
 
 def table(result: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from jaxgan.errors import InputError
 
 ONE_OF_SEVERAL = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # JAX takes most of a GPU's memory at once otherwise
+BUSY = 0.5  # load average from which a machine is not quiet
 PAUSE = 0.3  # seconds between turns: thread pools spin a while after their last work
 
 
@@ -173,6 +174,14 @@ def machine() -> dict[str, Any]:
     """The processor, the cores this process may use, and the load others put on the machine (1-minute average)."""
     return {"cpu": _cpu_name(), "cores": _cores(), "system": platform.platform(),
             "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
+
+
+def quiet_machine(report: Callable[[str], None]) -> dict[str, Any]:
+    """`machine()`, which says so where others are using it."""
+    found = machine()
+    if (found["load_before"] or 0) > BUSY:
+        report(f"The machine is busy (load {found['load_before']:.1f}): a ratio measured now is not worth quoting.")
+    return found
 
 
 def place(machine: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

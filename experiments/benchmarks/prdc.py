@@ -13,11 +13,11 @@ from pathlib import Path
 
 import interleave
 import numpy as np
+import page
 
 from jaxgan.metrics.prdc import precision_recall_density_coverage
 
 HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- written by prdc.py: begin -->", "<!-- written by prdc.py: end -->"
 RANK = 64  # of what the features have in common, as those of networks do
 
 
@@ -41,10 +41,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "prdc.json").write_text(json.dumps(result, indent=1) + "\n")
     print(sentence(result))
-    if options.output == HERE / "results":
-        readme = HERE / "README.md"
-        text, _, rest = readme.read_text().partition(BEGIN)
-        readme.write_text(f"{text}{BEGIN}\n{sentence(result)}\n{END}{rest.partition(END)[2]}")
+    page.write("prdc.py", sentence(result), options.output)
 
 
 def features(num: int, spread: float, mixing: np.ndarray, rng: np.random.Generator) -> np.ndarray:

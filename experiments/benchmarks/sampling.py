@@ -17,13 +17,13 @@ from typing import Any
 
 import interleave
 import numpy as np
+import page
 from training import COMPILED, EAGER, HERE, OURS, check, positive, progress
 
 from jaxgan import command, compilation, config, data
 from jaxgan.errors import InputError
 from jaxgan.experiment import Experiment
 
-BEGIN, END = "<!-- written by sampling.py: begin -->", "<!-- written by sampling.py: end -->"
 RECIPES = [f"experiments/benchmarks/sizes.py:{name}" for name in ("dcgan", "stylegan2")]
 
 
@@ -45,10 +45,7 @@ def main(arguments: list[str]) -> None:
     (options.output / "sampling.json").write_text(json.dumps(found, indent=1) + "\n")
     text = table(found)
     print(text)
-    if options.output == HERE / "results":
-        readme = HERE / "README.md"
-        before, _, rest = readme.read_text().partition(BEGIN)
-        readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+    page.write("sampling.py", text, options.output)
 
 
 def compare(location: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from unittest import mock
 import interleave
 import jax
 import numpy as np
+import page
 from PIL import Image
 
 from jaxgan import config as config_lib
@@ -28,7 +29,6 @@ from jaxgan.training.shares import Shares
 from jaxgan.training.update import make_steps
 
 HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- written by streaming.py: begin -->", "<!-- written by streaming.py: end -->"
 BATCH, STEPS_A_CALL, CALLS_AHEAD = 64, 4, 2
 CALLS = 12  # a turn: more batches than are read ahead, which happens while it is the other one's turn
 SECONDS = 4  # a round of reading alone
@@ -51,10 +51,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "streaming.json").write_text(json.dumps(result, indent=1) + "\n")
     print(text(result))
-    if options.output == HERE / "results":
-        readme = HERE / "README.md"
-        before, _, rest = readme.read_text().partition(BEGIN)
-        readme.write_text(f"{before}{BEGIN}\n{text(result)}\n{END}{rest.partition(END)[2]}")
+    page.write("streaming.py", text(result), options.output)
 
 
 def make_photographs(folder: Path, count: int, side: int) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import page
 
 from jaxgan import command, planning
 from jaxgan import config as configs
@@ -23,7 +24,6 @@ from jaxgan.data import Info
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "tpu_estimates.json"
-BEGIN, END = "<!-- written by tpu_estimates.py: begin -->", "<!-- written by tpu_estimates.py: end -->"
 NARROW = tuple(f"{player}.dtype=bfloat16" for player in ("generator", "discriminator"))
 
 
@@ -57,9 +57,7 @@ def main(arguments: list[str]) -> None:
     for name in options.recipes:
         found[name] = estimate(RECIPES[name], target, options.batch)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-        readme = HERE / "README.md"
-        before, _, rest = readme.read_text().partition(BEGIN)
-        readme.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{rest.partition(END)[2]}")
+        page.write("tpu_estimates.py", table(found), RESULTS.parent)
     print(table(found))
 
 

@@ -16,19 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import interleave
+import page
 
 from jaxgan import command, config
 from jaxgan.errors import InputError
 
 HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- written by training.py: begin -->", "<!-- written by training.py: end -->"
 RECIPES = [f"configs/{name}.py:tiny" for name in ("dcgan", "sngan", "r3gan", "stylegan2")]
 OURS = "jaxgan"
 EAGER = {"PyTorch NCHW": False, "PyTorch channels_last": True}  # name -> channels_last
 COMPILED = "torch.compile"
 PRODUCT = "matrix product"  # beside the contestants, to know what the machine can do
 CACHES = ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
-BUSY = 0.5  # load average from which a machine is not quiet
 
 
 def main(arguments: list[str]) -> None:
@@ -36,9 +35,7 @@ def main(arguments: list[str]) -> None:
     options = parse(rest)
     if importlib.util.find_spec("torch") is None:
         raise InputError("This comparison needs PyTorch: pip install -e '.[torch]'.")
-    machine = interleave.machine()
-    if (machine["load_before"] or 0) > BUSY:
-        progress(f"The machine is busy (load {machine['load_before']:.1f}): a ratio measured now is not worth quoting.")
+    machine = interleave.quiet_machine(progress)
     for location in options.configs:
         result = compare(location, overrides, options) | {"machine": machine}
         options.output.mkdir(parents=True, exist_ok=True)
@@ -46,8 +43,7 @@ def main(arguments: list[str]) -> None:
         path.write_text(json.dumps(result, indent=1) + "\n")
         print(section(result))
         progress(f"wrote {path}")
-        if options.output == HERE / "results":
-            write_readme()
+        page.write("training.py", everything(), options.output)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -151,16 +147,12 @@ def check(facts: Mapping[str, Mapping[str, Any]]) -> None:
                              "keep both on the processor.)")
 
 
-def write_readme() -> None:
-    """All results there are, into README.md."""
+def everything() -> str:
+    """All results there are, as README.md has them."""
     results = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("training-*.json"))]
     results.sort(key=lambda result: (RECIPES.index(result["config_location"])
                                      if result["config_location"] in RECIPES else len(RECIPES), result["name"]))
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    text = "\n".join([summary(results), *map(section, results)])
-    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    return "\n".join([summary(results), *map(section, results)]).rstrip("\n")
 
 
 def summary(results: list[dict[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """What every data source offers, and the two kinds there are: arrays in memory, and examples decoded when asked for."""
 
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -134,9 +135,7 @@ class ArraySource:
 
     def __init__(self, images: np.ndarray, labels: np.ndarray | None, info: Info):
         self.arrays = Arrays(images, labels)
-        # A twin is hashed: a cycle through self would keep the samples of many evaluations until a full collection.
-        self.info = dataclasses.replace(info, hasher=lambda: content_hash(ArraySource(images, labels, info)),
-                                        **label_facts(labels, info))
+        self.info = hashed(self, dataclasses.replace(info, **label_facts(labels, info)))
 
     def __len__(self) -> int:
         return len(self.arrays.images)
@@ -158,7 +157,7 @@ class EncodedSource:
         self._load = load
         self._length = length
         self._threaded = threaded
-        self.info = dataclasses.replace(info, hasher=lambda: content_hash(self))
+        self.info = hashed(self, info)
 
     def __len__(self) -> int:
         return self._length
@@ -186,8 +185,8 @@ class Mirrored:
 
     def __init__(self, source: Source):
         self._source = source
-        self.info = dataclasses.replace(source.info, hasher=lambda: content_hash(self))
         self._images = ("image", "label") if source.info.label_kind == "image" else ("image",)
+        self.info = hashed(self, source.info)
 
     def __len__(self) -> int:
         return 2 * len(self._source)
@@ -246,6 +245,17 @@ def nbytes(source: Source) -> int:
     itemsize = 4 if source.info.kind == "point" else 1
     labels = math.prod(source.info.label_shape) if source.info.label_shape else 0
     return len(source) * (math.prod(source.info.shape) * itemsize + labels)
+
+
+def hashed(source: Source, info: Info) -> Info:
+    """`info` with the content hash of `source`, as whose last attribute it is set.
+
+    A twin is hashed: a source that held itself would lie about until Python looks for cycles among old objects, with
+    the samples of hundreds of evaluations.
+    """
+    twin = copy.copy(source)
+    twin.info = dataclasses.replace(info, hasher=None)  # which may hold what the source was made from
+    return dataclasses.replace(info, hasher=lambda: content_hash(twin))
 
 
 def content_hash(source: Source) -> str:

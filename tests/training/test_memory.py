@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from jaxgan.data import Info
-from jaxgan.data.source import ArraySource
+from jaxgan.data.source import ArraySource, Mirrored
+from jaxgan.inputs import Subset
 from jaxgan.training import memory
 
 
@@ -39,12 +40,22 @@ def no_collector():
     gc.enable()
 
 
-def test_samples_of_an_evaluation_are_freed_at_once(no_collector):
-    source = ArraySource(np.zeros((2, 4, 4, 1), np.uint8), None, Info("samples", (4, 4, 1)))
+@pytest.mark.parametrize("view", [lambda source: source, Mirrored, lambda source: Subset(source, np.arange(1))])
+def test_samples_of_an_evaluation_are_freed_at_once(view, no_collector):
+    samples = ArraySource(np.zeros((2, 4, 4, 1), np.uint8), None, Info("samples", (4, 4, 1)))
+    source = view(samples)
     assert len(source.info.content_hash) == 64
-    held = weakref.ref(source)
-    del source
+    held = weakref.ref(source), weakref.ref(samples.arrays.images)
+    del source, samples
+    assert [each() for each in held] == [None, None]
+
+
+def test_samples_do_not_hold_what_they_were_read_from(no_collector):
+    read = ArraySource(np.zeros((2, 4, 4, 1), np.uint8), None, Info("samples", (4, 4, 1)))
+    kept, held = ArraySource(*read.read([0]), read.info), weakref.ref(read.arrays.images)
+    del read
     assert held() is None
+    assert len(kept) == 1
 
 
 def test_giving_back_leaves_no_cycles(no_collector):
